@@ -1,0 +1,105 @@
+#include "app/commands/run_server.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "app/corefile/error.h"
+#include "app/instance.h"
+#include "app/logging.h"
+#include "app/version.h"
+
+namespace clusterdns::app {
+namespace {
+
+std::string listen_text(const dns::ListenAddress& listen) {
+  const std::string text = listen.address.to_string();
+  return (listen.address.is_v6() ? "[" + text + "]" : text) + ":" + std::to_string(listen.port);
+}
+
+class PidFile {
+ public:
+  explicit PidFile(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) return;
+    std::ofstream out(path_, std::ios::trunc);
+    out << ::getpid() << "\n";
+    out.close();
+    if (!out) throw std::runtime_error("cannot write the pid file '" + path_ + "'");
+  }
+  ~PidFile() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+int run_server(const RunOptions& options) {
+  // A peer that closes its connection is no reason to die.
+  std::signal(SIGPIPE, SIG_IGN);
+  boost::asio::io_context io(1);
+  const auto logger = make_logger();
+  try {
+    InstanceOptions instance_options;
+    instance_options.dns_port = options.dns_port;
+    Instance instance(io, logger, instance_options);
+    const auto apply = [&] {
+      const Corefile corefile = options.read();
+      for (const Warning& warning : corefile.warnings) logger->warn("{}", to_string(warning));
+      instance.apply(corefile);
+    };
+    apply();
+    const PidFile pidfile(options.pidfile);
+    if (options.announce) {
+      for (const std::string& line : instance.key_lines()) std::cout << line << "\n";
+      std::cout << version_lines() << std::flush;
+    }
+    for (const auto& listen : instance.listening()) {
+      logger->info("Listening on {} (udp, tcp)", listen_text(listen));
+    }
+
+    boost::asio::signal_set ends(io, SIGTERM, SIGINT);
+    boost::asio::signal_set reloads(io, SIGHUP, SIGUSR1);
+    ends.async_wait([&](const boost::system::error_code& error, int signal) {
+      if (error) return;
+      logger->info("{}: Shutting down servers then terminating",
+                   signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      io.stop();
+    });
+    std::function<void(const boost::system::error_code&, int)> on_reload =
+        [&](const boost::system::error_code& error, int signal) {
+          if (error) return;
+          logger->info("{}: Reloading", signal == SIGHUP ? "SIGHUP" : "SIGUSR1");
+          try {
+            apply();
+            logger->info("Reloading complete");
+            for (const auto& listen : instance.listening()) {
+              logger->info("Listening on {} (udp, tcp)", listen_text(listen));
+            }
+          } catch (const std::exception& e) {
+            logger->error("Reload failed, the configuration before it stays: {}", e.what());
+          }
+          reloads.async_wait(on_reload);
+        };
+    reloads.async_wait(on_reload);
+    io.run();
+    instance.stop();
+    return 0;
+  } catch (const std::exception& e) {
+    logger->flush();
+    std::cerr << "clusterdns: " << e.what() << "\n";
+    return 1;
+  }
+}
+
+}  // namespace clusterdns::app

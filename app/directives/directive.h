@@ -1,0 +1,89 @@
+// The table of directives. Adding one is adding a file beside this and a line to table.cc.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <spdlog/logger.h>
+
+#include "app/cluster_source.h"
+#include "app/corefile/ast.h"
+#include "dns/query/stage.h"
+#include "dns/server/configuration.h"
+#include "dns/server/reclaim.h"
+#include "zones/table_feed.h"
+
+namespace clusterdns::app {
+
+// One source with the tables made from it.
+struct ClusterData {
+  std::shared_ptr<ClusterSource> source;
+  struct Table {
+    std::shared_ptr<zones::RecordTable> table;
+    std::unique_ptr<zones::TableFeed> feed;
+  };
+  std::map<std::string, Table> tables;  // by their options
+};
+
+// What the directives of all server blocks share while a configuration is built.
+struct Environment {
+  dns::ReclaimDomain& reclaim;
+  unsigned workers;
+  std::shared_ptr<spdlog::logger> logger;
+  // Every address that will be listened on, of all blocks; port 0 is not known yet.
+  std::vector<dns::ListenAddress> listens;
+  // Sources by what they read; blocks that say the same share one.
+  std::map<std::string, ClusterData> clusters;
+  // The source of `kubernetes` directives that name none: a registry that was handed in by an
+  // embedding program; nullptr otherwise.
+  std::shared_ptr<ClusterSource> handed_in;
+  // True when only checking: nothing is connected, watched or looked up on the machine.
+  bool check_only = false;
+};
+
+// One server block while it is built.
+struct BlockSetup {
+  const ServerBlock& block;
+  Environment& environment;
+  dns::Route& route;
+  bool rotate = true;  // round robin, see `loadbalance`
+};
+
+struct DirectiveSpec {
+  std::string_view name;
+  std::string_view usage;    // one line of grammar
+  std::string_view summary;  // one line of help
+  // Checks the directive and adds what it stands for. Throws ConfigError. nullptr: handled before
+  // the block is built (`bind`, `workers`), or known to CoreDNS but not built yet.
+  void (*set_up)(const Directive&, BlockSetup&) = nullptr;
+  bool built = true;
+  bool repeatable = false;
+};
+
+// In the order in which stages see a query; the order in the file does not matter (as CoreDNS's
+// plugin.cfg).
+[[nodiscard]] std::span<const DirectiveSpec> directives();
+// nullptr: no such directive.
+[[nodiscard]] const DirectiveSpec* find_directive(std::string_view name);
+
+void set_up_errors(const Directive&, BlockSetup&);
+void set_up_log(const Directive&, BlockSetup&);
+void set_up_loadbalance(const Directive&, BlockSetup&);
+void set_up_kubernetes(const Directive&, BlockSetup&);
+void set_up_search(const Directive&, BlockSetup&);
+void set_up_forward(const Directive&, BlockSetup&);
+void set_up_whoami(const Directive&, BlockSetup&);
+
+// The addresses a block listens on without ports: those of its `bind`, or all of the machine.
+[[nodiscard]] std::vector<boost::asio::ip::address> bound_addresses(const ServerBlock& block);
+// `workers N` of any block; 0: not given. Two different ones are an error.
+[[nodiscard]] unsigned worker_count(const Corefile& corefile);
+
+// Zone text as wire form. Throws ConfigError at `at` when it is no name.
+[[nodiscard]] dns::Name zone_name(const std::string& text, const Position& at);
+
+}  // namespace clusterdns::app

@@ -1,0 +1,62 @@
+#include <algorithm>
+#include <array>
+
+#include "app/corefile/error.h"
+#include "app/directives/directive.h"
+
+namespace clusterdns::app {
+namespace {
+
+constexpr DirectiveSpec later(std::string_view name) {
+  return {name, "", "a directive of CoreDNS that is not built yet", nullptr, false, false};
+}
+
+// CoreDNS 1.15's plugin.cfg order, with ours where they belong.
+constexpr std::array kDirectives = {
+    later("root"), later("metadata"), later("geoip"), later("cancel"), later("proxyproto"),
+    later("tls"), later("quic"), later("grpc_server"), later("https"), later("https3"),
+    later("timeouts"), later("multisocket"),
+    DirectiveSpec{"workers", "workers N", "threads that answer; one a core by default", nullptr},
+    later("reload"), later("nsid"), later("bufsize"),
+    DirectiveSpec{"bind", "bind ADDRESS|INTERFACE…", "listens only there", nullptr, true, true},
+    later("debug"), later("trace"), later("ready"), later("health"), later("pprof"),
+    later("shed"), later("prometheus"),
+    DirectiveSpec{"errors", "errors", "logs why queries ended in SERVFAIL", &set_up_errors},
+    DirectiveSpec{"log", "log [NAME…] [FORMAT] [{ class CLASS… }]", "logs queries", &set_up_log, true, true},
+    later("dnstap"), later("local"), later("dns64"), later("any"), later("chaos"),
+    DirectiveSpec{"loadbalance", "loadbalance [round_robin|off]",
+                  "order of several answers; round robin also without it", &set_up_loadbalance},
+    later("tsig"), later("rewrite"), later("autopath"), later("acl"), later("cache"),
+    later("header"), later("dnssec"), later("minimal"), later("template"), later("transfer"),
+    later("hosts"), later("route53"), later("azure"), later("clouddns"), later("k8s_external"),
+    DirectiveSpec{"kubernetes", "kubernetes [ZONE…] { manifests PATH… }",
+                  "answers cluster names and reverse names", &set_up_kubernetes, true, true},
+    later("file"), later("auto"), later("secondary"), later("etcd"), later("loop"),
+    DirectiveSpec{"search", "search [SUFFIX…] { ndots N  clients CIDR… }",
+                  "tries short names along a search list", &set_up_search},
+    DirectiveSpec{"forward", "forward FROM TO… { except ZONE… }", "asks other servers",
+                  &set_up_forward, true, true},
+    later("grpc"), later("erratic"),
+    DirectiveSpec{"whoami", "whoami", "answers with the client's address", &set_up_whoami},
+    later("on"), later("sign"), later("view"), later("nomad"),
+};
+
+}  // namespace
+
+std::span<const DirectiveSpec> directives() { return kDirectives; }
+
+const DirectiveSpec* find_directive(std::string_view name) {
+  const auto it = std::find_if(kDirectives.begin(), kDirectives.end(),
+                               [name](const DirectiveSpec& spec) { return spec.name == name; });
+  return it == kDirectives.end() ? nullptr : &*it;
+}
+
+dns::Name zone_name(const std::string& text, const Position& at) {
+  const auto name = dns::Name::from_text(text);
+  if (!name) throw ConfigError(at, "'" + text + "' is no domain name: " + name.error().message());
+  dns::Name lower = *name;
+  lower.make_lower();
+  return lower;
+}
+
+}  // namespace clusterdns::app

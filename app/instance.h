@@ -1,0 +1,73 @@
+// A running server made from a Corefile: builds a whole configuration, swaps it in, keeps it
+// current.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <spdlog/logger.h>
+
+#include "app/corefile/ast.h"
+#include "app/directives/directive.h"
+#include "dns/server/server.h"
+
+namespace clusterdns::app {
+
+struct InstanceOptions {
+  std::uint16_t dns_port = 53;  // for keys without a port
+  dns::TcpLimits tcp;
+  // For `kubernetes` directives without a source; see Environment::handed_in.
+  std::shared_ptr<ClusterSource> registry;
+};
+
+// One per server; several can stand in one process. All calls on the control thread, which also
+// runs `io`.
+class Instance {
+ public:
+  Instance(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> logger,
+           InstanceOptions options);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  // Serves what `corefile` says, from now on. Throws ConfigError, or std::system_error when an
+  // address cannot be bound; what was served before goes on unchanged then. The number of workers
+  // is that of the first call.
+  void apply(const Corefile& corefile);
+  void stop();
+
+  // As bound: with the real ports.
+  [[nodiscard]] const std::vector<dns::ListenAddress>& listening() const noexcept {
+    return listening_;
+  }
+  // "dns://.:53" and so on, one for each key, as CoreDNS prints at start.
+  [[nodiscard]] const std::vector<std::string>& key_lines() const noexcept { return key_lines_; }
+  [[nodiscard]] unsigned worker_count() const noexcept { return server_->worker_count(); }
+  [[nodiscard]] const Environment& environment() const noexcept { return *environment_; }
+
+ private:
+  void collect_later();
+
+  boost::asio::io_context& io_;
+  std::shared_ptr<spdlog::logger> logger_;
+  InstanceOptions options_;
+  std::unique_ptr<dns::Server> server_;
+  std::unique_ptr<Environment> environment_;
+  std::vector<dns::ListenAddress> listening_;
+  std::vector<std::string> key_lines_;
+  boost::asio::steady_timer collect_timer_;
+};
+
+// Everything apply() would do short of listening: for `check`. Throws ConfigError.
+void check_corefile(const Corefile& corefile, std::shared_ptr<spdlog::logger> logger,
+                    std::uint16_t dns_port);
+
+// The configuration that `corefile` stands for.
+[[nodiscard]] dns::Configuration build_configuration(const Corefile& corefile,
+                                                     Environment& environment,
+                                                     std::uint16_t dns_port);
+
+}  // namespace clusterdns::app

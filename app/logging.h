@@ -1,0 +1,20 @@
+// The log, in CoreDNS's line format: `[INFO] text`. Errors and all else go to standard output, as
+// there; only what ends the program goes to standard error.
+#pragma once
+
+#include <memory>
+
+#include <spdlog/logger.h>
+
+namespace clusterdns::app {
+
+// Lines wait here for the thread that writes them; the oldest give way, so that a stuck terminal
+// never holds up a worker. 8,192 lines are a few MiB at most.
+inline constexpr std::size_t kLogQueue = 8192;
+
+// An asynchronous logger with a thread of its own, which ends when the last reference goes.
+[[nodiscard]] std::shared_ptr<spdlog::logger> make_logger();
+// One that says nothing, for programs that embed a server.
+[[nodiscard]] std::shared_ptr<spdlog::logger> make_silent_logger();
+
+}  // namespace clusterdns::app

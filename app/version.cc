@@ -1,0 +1,22 @@
+#include "app/version.h"
+
+namespace clusterdns::app {
+namespace {
+
+constexpr const char* kArchitecture =
+#if defined(__x86_64__)
+    "amd64";
+#elif defined(__aarch64__)
+    "arm64";
+#else
+    "other";
+#endif
+
+}  // namespace
+
+std::string version_lines() {
+  return std::string("clusterdns-" CLUSTERDNS_VERSION "\nlinux/") + kArchitecture + ", C++ " +
+         __VERSION__ + "\n";
+}
+
+}  // namespace clusterdns::app

@@ -1,0 +1,11 @@
+// What this program calls itself.
+#pragma once
+
+#include <string>
+
+namespace clusterdns::app {
+
+// "clusterdns-0.1.0" and "linux/amd64, g++ 12.2.0", a line each.
+[[nodiscard]] std::string version_lines();
+
+}  // namespace clusterdns::app

@@ -1,0 +1,282 @@
+#include "dns/query/encoder.h"
+
+namespace clusterdns::dns {
+namespace {
+
+constexpr std::uint16_t kPointerToQuestion = 0xC000 | kHeaderSize;
+// RFC 8914 section 2: option code 15, two octets of INFO-CODE, then text.
+constexpr std::uint16_t kExtendedErrorOption = 15;
+
+// Octets the OPT record will take at the end of the response; 0 when there is none.
+std::size_t opt_size(const Query& query, const Answer* answer) noexcept {
+  if (!query.has_edns) return 0;
+  std::size_t size = kOptRecordSize;
+  if (answer != nullptr && answer->error.set) size += 6 + std::strlen(answer->error.text);
+  return size;
+}
+
+std::uint8_t* put_opt(const Query& query, const Answer* answer, Rcode rcode,
+                      std::uint16_t our_udp_size, std::uint8_t* p) noexcept {
+  *p++ = 0;
+  store_u16(p, static_cast<std::uint16_t>(RRType::OPT));
+  store_u16(p + 2, our_udp_size);
+  p[4] = static_cast<std::uint8_t>(static_cast<unsigned>(rcode) >> 4);
+  p[5] = 0;
+  store_u16(p + 6, query.dnssec_ok ? 0x8000 : 0);
+  p += 8;
+  if (answer == nullptr || !answer->error.set) {
+    store_u16(p, 0);
+    return p + 2;
+  }
+  const std::size_t text = std::strlen(answer->error.text);
+  store_u16(p, static_cast<std::uint16_t>(6 + text));
+  store_u16(p + 2, kExtendedErrorOption);
+  store_u16(p + 4, static_cast<std::uint16_t>(2 + text));
+  store_u16(p + 6, static_cast<std::uint16_t>(answer->error.code));
+  std::memcpy(p + 8, answer->error.text, text);
+  return p + 8 + text;
+}
+
+// Copies `count` rows; the owner is patched when it is not the question itself.
+void put_rows(std::uint8_t* to, const std::uint8_t* from, std::size_t row, std::size_t count,
+              std::uint16_t owner) noexcept {
+  std::memcpy(to, from, row * count);
+  if (owner == kPointerToQuestion) return;
+  for (std::size_t i = 0; i < count; ++i) store_u16(to + i * row, owner);
+}
+
+}  // namespace
+
+void Encoder::rewind(std::size_t size) noexcept {
+  pos_ = base_ + size;
+  for (std::uint8_t i = 1; i < answer_.name_count; ++i) {
+    if (answer_.names[i].offset >= size) answer_.names[i].offset = 0;
+  }
+}
+
+bool Encoder::write_compressed(const std::uint8_t* wire, std::size_t size,
+                               std::size_t* literal) noexcept {
+  // The longest suffix that some name of the message ends in.
+  std::size_t best = size;  // offset in `wire` where the pointer starts; size: none
+  std::uint16_t pointer = 0;
+  for (std::uint8_t i = 0; i < answer_.name_count; ++i) {
+    const AnswerName& known = answer_.names[i];
+    if (known.offset == 0) continue;
+    std::size_t skip_wire = 0;
+    std::size_t skip_known = 0;
+    // Both to the same length, then label by label until the rest is equal.
+    while (size - skip_wire > 1) {
+      const std::size_t rest_wire = size - skip_wire;
+      const std::size_t rest_known = known.size - skip_known;
+      if (rest_wire > rest_known) {
+        skip_wire += std::size_t{1} + wire[skip_wire];
+      } else if (rest_known > rest_wire) {
+        skip_known += std::size_t{1} + known.wire[skip_known];
+      } else if (equal_ignoring_case({wire + skip_wire, rest_wire},
+                                     {known.wire + skip_known, rest_known})) {
+        break;
+      } else {
+        skip_wire += std::size_t{1} + wire[skip_wire];
+        skip_known += std::size_t{1} + known.wire[skip_known];
+      }
+    }
+    const std::size_t target = known.offset + skip_known;
+    // A suffix behind a pointer stands elsewhere, and is found there.
+    if (size - skip_wire > 1 && skip_wire < best && skip_known < known.literal &&
+        target <= kMaxPointerTarget) {
+      best = skip_wire;
+      pointer = static_cast<std::uint16_t>(0xC000 | target);
+    }
+  }
+  const std::size_t need = pointer != 0 ? best + 2 : size;
+  if (room() < need) return false;
+  bytes(wire, best);
+  if (pointer != 0) u16(pointer);
+  if (literal != nullptr) *literal = best;
+  return true;
+}
+
+bool Encoder::write_name(std::uint8_t index) noexcept {
+  AnswerName& name = answer_.names[index];
+  if (name.offset != 0) {
+    if (room() < 2) return false;
+    u16(static_cast<std::uint16_t>(0xC000 | name.offset));
+    return true;
+  }
+  const std::size_t at = size();
+  std::size_t literal = 0;
+  if (!write_compressed(name.wire, name.size, &literal)) return false;
+  if (at <= kMaxPointerTarget) {
+    name.offset = static_cast<std::uint16_t>(at);
+    name.literal = static_cast<std::uint8_t>(literal);
+  }
+  return true;
+}
+
+bool Encoder::record_head(std::uint8_t owner, RRType type, std::uint32_t ttl) noexcept {
+  const std::size_t start = size();
+  if (!write_name(owner)) return false;
+  if (room() < 10) {
+    rewind(start);
+    return false;
+  }
+  store_u16(pos_, static_cast<std::uint16_t>(type));
+  store_u16(pos_ + 2, static_cast<std::uint16_t>(RRClass::IN));
+  store_u32(pos_ + 4, ttl);
+  pos_ += 8;
+  return true;
+}
+
+Written write_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
+  const std::size_t row = rrset.type == RRType::A ? kARowSize : kAaaaRowSize;
+  std::uint16_t owner = encoder.owner_pointer(rrset.owner);
+  const auto* rows = static_cast<const std::uint8_t*>(rrset.data) + row * rrset.first;
+  std::size_t start = rrset.rotation;
+  std::size_t count = rrset.count;
+  if (owner == 0) {
+    // The owner is not in the message yet: the first record carries the name itself.
+    if (!encoder.record_head(rrset.owner, rrset.type, rrset.ttl)) return Written::None;
+    const std::size_t rdlength = row - 10;
+    if (encoder.room() < rdlength) return Written::None;  // RDLENGTH and RDATA; caller rewinds
+    encoder.bytes(rows + start * row + 10, rdlength);
+    encoder.add_records(1);
+    owner = encoder.owner_pointer(rrset.owner);
+    if (owner == 0) return count == 1 ? Written::All : Written::Part;
+    // The rest, rotated: from start + 1 round to start - 1.
+    std::size_t fit = encoder.room() / row;
+    const std::size_t left = count - 1;
+    if (fit > left) fit = left;
+    const std::size_t next = start + 1;
+    const std::size_t tail = next < count ? count - next : 0;
+    const std::size_t first_part = fit < tail ? fit : tail;
+    put_rows(encoder.position(), rows + next * row, row, first_part, owner);
+    encoder.skip(first_part * row);
+    put_rows(encoder.position(), rows, row, fit - first_part, owner);
+    encoder.skip((fit - first_part) * row);
+    encoder.add_records(static_cast<std::uint32_t>(fit));
+    return fit == left ? Written::All : Written::Part;
+  }
+  std::size_t fit = encoder.room() / row;
+  if (fit == 0) return Written::None;
+  if (fit > count) fit = count;
+  const std::size_t tail = count - start;
+  const std::size_t first_part = fit < tail ? fit : tail;
+  put_rows(encoder.position(), rows + start * row, row, first_part, owner);
+  encoder.skip(first_part * row);
+  if (fit > first_part) {
+    put_rows(encoder.position(), rows, row, fit - first_part, owner);
+    encoder.skip((fit - first_part) * row);
+  }
+  encoder.add_records(static_cast<std::uint32_t>(fit));
+  return fit == count ? Written::All : Written::Part;
+}
+
+Written write_cname(const RRsetRef& rrset, Encoder& encoder) noexcept {
+  if (!encoder.record_head(rrset.owner, RRType::CNAME, rrset.ttl)) return Written::None;
+  std::uint8_t* const rdlength = encoder.position();
+  if (encoder.room() < 2) return Written::None;
+  encoder.skip(2);
+  if (!encoder.write_name(static_cast<std::uint8_t>(rrset.first))) return Written::None;
+  store_u16(rdlength, static_cast<std::uint16_t>(encoder.position() - rdlength - 2));
+  encoder.add_records(1);
+  return Written::All;
+}
+
+Written write_rdata(const RRsetRef& rrset, Encoder& encoder) noexcept {
+  if (!encoder.record_head(rrset.owner, rrset.type, rrset.ttl)) return Written::None;
+  if (encoder.room() < std::size_t{2} + rrset.count) return Written::None;
+  encoder.u16(static_cast<std::uint16_t>(rrset.count));
+  encoder.bytes(rrset.data, rrset.count);
+  encoder.add_records(1);
+  return Written::All;
+}
+
+std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_udp_size,
+                          std::uint8_t* out, std::size_t limit) noexcept {
+  const std::size_t reserved = opt_size(query, &answer);
+  Encoder encoder(out, limit - reserved, answer);
+  encoder.skip(kHeaderSize);
+  encoder.bytes(query.packet + kHeaderSize, query.question_end - kHeaderSize);
+
+  bool truncated = answer.truncated;
+  std::uint32_t counts[3] = {0, 0, 0};
+  bool complete = true;
+  for (unsigned i = 0; i < answer.answer_count && complete; ++i) {
+    const std::size_t before = encoder.size();
+    const Written written = answer.answer[i].write(answer.answer[i], encoder);
+    if (written == Written::None) encoder.rewind(before);
+    complete = written == Written::All;
+  }
+  counts[0] = encoder.records_;
+  if (!complete) truncated = true;
+
+  encoder.records_ = 0;
+  for (unsigned i = 0; i < answer.authority_count && complete; ++i) {
+    const std::size_t before = encoder.size();
+    const std::uint32_t records = encoder.records_;
+    if (answer.authority[i].write(answer.authority[i], encoder) != Written::All) {
+      // A negative answer without its SOA cannot be cached, so the client should ask over TCP.
+      encoder.rewind(before);
+      encoder.records_ = records;
+      complete = false;
+      truncated = true;
+    }
+  }
+  counts[1] = encoder.records_;
+
+  encoder.records_ = 0;
+  for (unsigned i = 0; i < answer.additional_count && complete; ++i) {
+    const std::size_t before = encoder.size();
+    const std::uint32_t records = encoder.records_;
+    if (answer.additional[i].write(answer.additional[i], encoder) != Written::All) {
+      encoder.rewind(before);
+      encoder.records_ = records;
+    }
+  }
+  counts[2] = encoder.records_;
+
+  std::uint8_t* end = encoder.position();
+  if (query.has_edns) {
+    end = put_opt(query, &answer, answer.rcode, our_udp_size, end);
+    ++counts[2];
+  }
+  std::uint16_t flags = static_cast<std::uint16_t>(
+      kFlagQR | (query.flags & (kFlagRD | kFlagCD)) | (static_cast<unsigned>(answer.rcode) & 0xF));
+  if (answer.authoritative) flags |= kFlagAA;
+  if (answer.recursion_available) flags |= kFlagRA;
+  if (truncated) flags |= kFlagTC;
+  store_u16(out, query.id);
+  store_u16(out + 2, flags);
+  store_u16(out + 4, 1);
+  store_u16(out + 6, static_cast<std::uint16_t>(counts[0]));
+  store_u16(out + 8, static_cast<std::uint16_t>(counts[1]));
+  store_u16(out + 10, static_cast<std::uint16_t>(counts[2]));
+  return static_cast<std::size_t>(end - out);
+}
+
+std::size_t encode_error(const Query& query, Rcode rcode, std::uint16_t our_udp_size,
+                         std::uint8_t* out, std::size_t limit) noexcept {
+  std::size_t size = kHeaderSize;
+  std::uint16_t questions = 0;
+  if (query.question_end != 0 && query.question_end + kOptRecordSize <= limit) {
+    std::memcpy(out + kHeaderSize, query.packet + kHeaderSize, query.question_end - kHeaderSize);
+    size = query.question_end;
+    questions = 1;
+  }
+  std::uint16_t additional = 0;
+  if (query.has_edns) {
+    size = static_cast<std::size_t>(put_opt(query, nullptr, rcode, our_udp_size, out + size) - out);
+    additional = 1;
+  }
+  const auto flags = static_cast<std::uint16_t>(
+      kFlagQR | (query.flags & (0x7800 | kFlagRD | kFlagCD)) | (static_cast<unsigned>(rcode) & 0xF));
+  store_u16(out, query.id);
+  store_u16(out + 2, flags);
+  store_u16(out + 4, questions);
+  store_u16(out + 6, 0);
+  store_u16(out + 8, 0);
+  store_u16(out + 10, additional);
+  return size;
+}
+
+}  // namespace clusterdns::dns

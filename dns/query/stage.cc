@@ -1,0 +1,70 @@
+#include "dns/query/stage.h"
+
+#include "dns/query/encoder.h"
+
+namespace clusterdns::dns {
+
+boost::asio::ip::address Endpoint::to_address() const {
+  if (!v6) {
+    return boost::asio::ip::address_v4(
+        {address[0], address[1], address[2], address[3]});
+  }
+  return boost::asio::ip::address_v6(address, scope_id);
+}
+
+std::string Endpoint::to_string() const {
+  const std::string text = to_address().to_string();
+  return v6 ? "[" + text + "]:" + std::to_string(port) : text + ":" + std::to_string(port);
+}
+
+std::unique_ptr<DeferredQuery> QueryContext::defer() {
+  auto deferred = std::make_unique<DeferredQuery>();
+  // The parser's padding travels with the packet, see parse_query.
+  constexpr std::size_t kPadding = 16;
+  deferred->packet.reserve(query.size + kPadding);
+  deferred->packet.assign(query.packet, query.packet + query.size);
+  deferred->packet.resize(query.size + kPadding, 0);
+  deferred->query = query;
+  deferred->query.packet = deferred->packet.data();
+  deferred->client = client;
+  deferred->local = local;
+  deferred->transport = transport;
+  deferred->limit = limit;
+  deferred->recursion_available = answer.recursion_available;
+  deferred->received_ns = received_ns;
+  deferred->route = route->shared_from_this();
+  deferred->worker = worker;
+  deferred->channel = make_channel(listener, *this);
+  return deferred;
+}
+
+void DeferredQuery::finish(Answer& answer) noexcept {
+  std::array<std::uint8_t, kMaxMessageSize> buffer;
+  const std::size_t size =
+      encode_answer(query, answer, route->udp_size, buffer.data(), limit);
+  send({buffer.data(), size}, answer.error.set ? answer.error.text : "");
+}
+
+void DeferredQuery::finish_raw(std::span<const std::uint8_t> message) noexcept {
+  send(message, {});
+}
+
+void DeferredQuery::send(std::span<const std::uint8_t> message, std::string_view cause) noexcept {
+  if (!channel) return;
+  channel->send(message);
+  channel.reset();
+  if (route->observers.empty()) return;
+  const AnswerObserver::Event event{query,       client,  local, transport,
+                                    received_ns, message, cause};
+  for (const auto& observer : route->observers) observer->on_answer(event, *worker);
+}
+
+Upstream* find_upstream(const Route& route, NameView name, const Endpoint& client) noexcept {
+  for (const auto& stage : route.stages) {
+    Upstream* const upstream = stage->upstream();
+    if (upstream != nullptr && upstream->covers(name) && upstream->allows(client)) return upstream;
+  }
+  return nullptr;
+}
+
+}  // namespace clusterdns::dns

@@ -1,0 +1,70 @@
+// Frees old published data once no worker can still be reading it.
+//
+// Readers are workers: each owns a counter on a cache line of its own and writes it twice a batch;
+// nothing that workers share is ever written by them. One control thread publishes and frees.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace clusterdns::dns {
+
+class ReclaimDomain {
+ public:
+  // `readers` is fixed: one for each worker.
+  explicit ReclaimDomain(unsigned readers);
+  // REQUIRES: no reader is inside. Frees everything that waits.
+  ~ReclaimDomain();
+  ReclaimDomain(const ReclaimDomain&) = delete;
+  ReclaimDomain& operator=(const ReclaimDomain&) = delete;
+
+  // Reader `index` may follow published pointers between enter() and leave(). Called by that
+  // reader's thread only; wait-free. Not nested.
+  void enter(unsigned index) noexcept {
+    Slot& slot = slots_[index];
+    // seq_cst: ordered before the reader's later loads of published pointers, so that collect()
+    // either sees this reader or the reader sees what was published before.
+    slot.epoch.exchange(epoch_.load(std::memory_order_acquire), std::memory_order_seq_cst);
+  }
+  void leave(unsigned index) noexcept {
+    slots_[index].epoch.store(0, std::memory_order_release);
+  }
+  // Whether reader `index` is between enter() and leave(); for that reader's own thread.
+  [[nodiscard]] bool inside(unsigned index) const noexcept {
+    return slots_[index].epoch.load(std::memory_order_relaxed) != 0;
+  }
+
+  // Control thread: `object` is no longer reachable from any published pointer. `destroy` is
+  // called on the control thread, now or in a later collect().
+  void retire(void* object, void (*destroy)(void*));
+  template <class T>
+  void retire(std::unique_ptr<T> object) {
+    if (object) retire(object.release(), [](void* p) { delete static_cast<T*>(p); });
+  }
+
+  // Control thread: frees what every reader has passed. Cheap when nothing waits.
+  void collect();
+  // Number of objects that wait.
+  [[nodiscard]] std::size_t pending() const noexcept { return waiting_.size(); }
+  [[nodiscard]] unsigned readers() const noexcept { return static_cast<unsigned>(slots_.size()); }
+
+ private:
+  // One cache line a reader; 128 because adjacent lines are fetched in pairs.
+  struct alignas(128) Slot {
+    std::atomic<std::uint64_t> epoch{0};  // 0: not reading
+  };
+  struct Waiting {
+    void* object;
+    void (*destroy)(void*);
+    std::uint64_t epoch;
+  };
+
+  std::vector<Slot> slots_;
+  alignas(128) std::atomic<std::uint64_t> epoch_{1};  // written by the control thread only
+  std::deque<Waiting> waiting_;
+};
+
+}  // namespace clusterdns::dns

@@ -1,0 +1,86 @@
+#include "dns/server/responder.h"
+
+#include <algorithm>
+
+#include "dns/query/encoder.h"
+
+namespace clusterdns::dns {
+namespace {
+
+// What a UDP response may measure (RFC 6891 6.2.3-6.2.5): the client's size, at least 512, at most
+// ours; 512 without EDNS.
+std::size_t udp_limit(const Query& query, std::size_t ours) noexcept {
+  if (!query.has_edns) return kMaxUdpWithoutEdns;
+  return std::min(std::max<std::size_t>(query.udp_size, kMaxUdpWithoutEdns), ours);
+}
+
+// The question is echoed with the class and type as they came; RA tells what this client may do.
+std::size_t refuse(QueryContext& ctx, Rcode rcode, std::uint16_t udp_size, std::uint8_t* out,
+                   std::size_t limit, ExtendedError code, const char* text) noexcept {
+  Answer& answer = ctx.answer;
+  const bool recursion_available = answer.recursion_available;
+  answer.reset(ctx.query.lower.data(), ctx.query.qname_size);
+  answer.recursion_available = recursion_available;
+  answer.rcode = rcode;
+  answer.error = {true, code, text};
+  return encode_answer(ctx.query, answer, udp_size, out, limit);
+}
+
+std::size_t observed(QueryContext& ctx, const Route& route, std::uint8_t* out,
+                     std::size_t size) noexcept {
+  if (!route.observers.empty()) {
+    const AnswerObserver::Event event{ctx.query,     ctx.client,      ctx.local,
+                                      ctx.transport, ctx.received_ns, {out, size},
+                                      ctx.answer.error.set ? ctx.answer.error.text : ""};
+    for (const auto& observer : route.observers) observer->on_answer(event, *ctx.worker);
+  }
+  return size;
+}
+
+}  // namespace
+
+std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
+                    std::span<const std::uint8_t> request, std::uint8_t* out,
+                    std::size_t limit) noexcept {
+  Query& query = ctx.query;
+  switch (parse_query(request, query)) {
+    case Gate::Pass: break;
+    case Gate::Drop: return 0;
+    case Gate::FormErr: return encode_error(query, Rcode::FormErr, kDefaultUdpSize, out, limit);
+    case Gate::NotImp: return encode_error(query, Rcode::NotImp, kDefaultUdpSize, out, limit);
+    case Gate::BadVers: return encode_error(query, Rcode::BadVers, kDefaultUdpSize, out, limit);
+  }
+  ctx.answer.reset(query.lower.data(), query.qname_size);
+  const std::size_t size_limit = std::min(limit, ctx.transport == Transport::Udp
+                                                     ? udp_limit(query, kDefaultUdpSize)
+                                                     : kMaxMessageSize);
+  if (query.qclass != RRClass::IN) [[unlikely]] {
+    return refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, size_limit,
+                  ExtendedError::NotSupported, "only class IN is served");
+  }
+  const std::shared_ptr<const Route>* const found = routes.find(query);
+  ctx.answer.recursion_available = routes.recursion_available(ctx.client);
+  if (found == nullptr) [[unlikely]] {
+    return refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, size_limit,
+                  ExtendedError::NotAuthoritative, "no server block holds this name");
+  }
+  const Route& route = **found;
+  ctx.route = &route;
+  ctx.limit = std::min(limit, ctx.transport == Transport::Udp ? udp_limit(query, route.udp_size)
+                                                              : kMaxMessageSize);
+  for (const auto& stage : route.stages) {
+    switch (stage->handle(ctx)) {
+      case Verdict::Next: continue;
+      case Verdict::Answered:
+        return observed(ctx, route, out,
+                        encode_answer(query, ctx.answer, route.udp_size, out, ctx.limit));
+      case Verdict::Deferred:
+      case Verdict::Drop: return 0;
+    }
+  }
+  return observed(ctx, route, out,
+                  refuse(ctx, Rcode::Refused, route.udp_size, out, ctx.limit,
+                         ExtendedError::NotAuthoritative, "no stage answers for this name"));
+}
+
+}  // namespace clusterdns::dns

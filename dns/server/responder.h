@@ -1,0 +1,25 @@
+// From the octets of a request to the octets of its response: the way of a query, in order.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "dns/query/stage.h"
+#include "dns/server/configuration.h"
+
+namespace clusterdns::dns {
+
+// Largest UDP request that is read whole. Requests carry one question and an OPT record; what is
+// longer is cut by the kernel and then refused as malformed.
+inline constexpr std::size_t kMaxUdpRequest = 4096;
+
+// Answers one request. `ctx` is the worker's scratch; client, local, transport, received_ns, worker
+// and the channel maker are set by the listener. Returns the response's size in octets, 0 when
+// nothing is to be sent now (dropped or deferred). `limit` is the room in `out`, at least 512; for
+// UDP the client's and the route's sizes lower it.
+// REQUIRES: 8 readable octets behind `request`.
+[[nodiscard]] std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
+                                  std::span<const std::uint8_t> request, std::uint8_t* out,
+                                  std::size_t limit) noexcept;
+
+}  // namespace clusterdns::dns

@@ -1,0 +1,210 @@
+#include "dns/server/udp_listener.h"
+
+#include <netinet/in.h>
+#include <cstring>
+
+namespace clusterdns::dns {
+namespace {
+
+void store_endpoint(const sockaddr_storage& from, Endpoint& to) noexcept {
+  if (from.ss_family == AF_INET) {
+    sockaddr_in v4;
+    std::memcpy(&v4, &from, sizeof v4);
+    std::memcpy(to.address.data(), &v4.sin_addr, 4);
+    std::memset(to.address.data() + 4, 0, 12);
+    to.port = ntohs(v4.sin_port);
+    to.v6 = false;
+    to.scope_id = 0;
+  } else {
+    sockaddr_in6 v6;
+    std::memcpy(&v6, &from, sizeof v6);
+    std::memcpy(to.address.data(), &v6.sin6_addr, 16);
+    to.port = ntohs(v6.sin6_port);
+    to.v6 = true;
+    to.scope_id = v6.sin6_scope_id;
+  }
+}
+
+Endpoint to_endpoint(const ListenAddress& from) noexcept {
+  Endpoint to;
+  to.port = from.port;
+  to.v6 = from.address.is_v6();
+  if (to.v6) {
+    to.address = from.address.to_v6().to_bytes();
+  } else {
+    const auto octets = from.address.to_v4().to_bytes();
+    std::memcpy(to.address.data(), octets.data(), octets.size());
+  }
+  return to;
+}
+
+// A datagram that is answered later: everything sendmsg needs, by value.
+class UdpReply final : public ReplyChannel {
+ public:
+  UdpReply(std::shared_ptr<int> fd, const msghdr& header) : fd_(std::move(fd)) {
+    name_size_ = header.msg_namelen;
+    std::memcpy(&name_, header.msg_name, name_size_);
+    control_size_ = header.msg_controllen;
+    if (control_size_ != 0) std::memcpy(control_, header.msg_control, control_size_);
+  }
+  void send(std::span<const std::uint8_t> message) noexcept override {
+    if (*fd_ < 0) return;
+    iovec vec{const_cast<std::uint8_t*>(message.data()), message.size()};
+    msghdr header{};
+    header.msg_name = &name_;
+    header.msg_namelen = name_size_;
+    header.msg_iov = &vec;
+    header.msg_iovlen = 1;
+    header.msg_control = control_size_ != 0 ? control_ : nullptr;
+    header.msg_controllen = control_size_;
+    (void)::sendmsg(*fd_, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
+ private:
+  std::shared_ptr<int> fd_;
+  sockaddr_storage name_{};
+  socklen_t name_size_;
+  alignas(8) std::uint8_t control_[64];
+  std::size_t control_size_;
+};
+
+}  // namespace
+
+UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socket,
+                         const ListenerRoutes& routes)
+    : worker_(worker),
+      address_(address),
+      socket_(*worker.context().io),
+      fd_(socket),
+      wildcard_(address.address.is_unspecified()),
+      routes_(&routes),
+      buffers_(std::make_unique<Buffers>()),
+      open_fd_(std::make_shared<int>(socket)) {
+  socket_.assign(address.address.is_v6() ? boost::asio::ip::udp::v6() : boost::asio::ip::udp::v4(),
+                 socket);
+  Buffers& b = *buffers_;
+  for (unsigned i = 0; i < kBatch; ++i) {
+    b.in_vec[i] = {b.request[i], kMaxUdpRequest};
+    b.out_vec[i] = {b.response[i], 0};
+    b.in[i] = {};
+    b.in[i].msg_hdr.msg_name = &b.peer[i];
+    b.in[i].msg_hdr.msg_namelen = sizeof b.peer[i];
+    b.in[i].msg_hdr.msg_iov = &b.in_vec[i];
+    b.in[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+
+UdpListener::~UdpListener() { *open_fd_ = -1; }
+
+void UdpListener::wait() {
+  socket_.async_wait(boost::asio::ip::udp::socket::wait_read,
+                     [this](const boost::system::error_code& error) {
+                       if (error) return;  // closed
+                       serve(kBatchesPerTurn);
+                       wait();
+                     });
+}
+
+void UdpListener::read_endpoints(unsigned i, QueryContext& ctx) const noexcept {
+  const Buffers& b = *buffers_;
+  store_endpoint(b.peer[i], ctx.client);
+  if (!wildcard_) return;
+  // The address that was asked, for the reply (the kernel takes it from the control data) and for
+  // stages that care.
+  const msghdr& header = b.in[i].msg_hdr;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr;
+       c = CMSG_NXTHDR(const_cast<msghdr*>(&header), c)) {
+    if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      std::memcpy(ctx.local.address.data(), &info.ipi_addr, 4);
+      // Reply from the asked address; the route decides on the interface.
+      info.ipi_spec_dst = info.ipi_addr;
+      info.ipi_ifindex = 0;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info;
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      std::memcpy(ctx.local.address.data(), &info.ipi6_addr, 16);
+      if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) info.ipi6_ifindex = 0;
+      std::memcpy(CMSG_DATA(c), &info, sizeof info);
+    }
+  }
+}
+
+bool UdpListener::serve(unsigned batches) noexcept {
+  Buffers& b = *buffers_;
+  QueryContext& ctx = worker_.scratch();
+  for (unsigned round = 0; round < batches; ++round) {
+    if (wildcard_) {
+      for (unsigned i = 0; i < kBatch; ++i) {
+        b.in[i].msg_hdr.msg_control = b.control[i];
+        b.in[i].msg_hdr.msg_controllen = kControlRoom;
+      }
+    }
+    const int received = ::recvmmsg(fd_, b.in.data(), kBatch, MSG_DONTWAIT, nullptr);
+    if (received <= 0) return false;
+    ctx.received_ns = monotonic_ns();
+    ctx.transport = Transport::Udp;
+    ctx.worker = &worker_.context();
+    ctx.make_channel = &UdpListener::make_channel;
+    ctx.local = to_endpoint(address_);
+    unsigned answers = 0;
+    worker_.reclaim().enter(worker_.context().index);
+    for (unsigned i = 0; i < static_cast<unsigned>(received); ++i) {
+      msghdr& header = b.in[i].msg_hdr;
+      read_endpoints(i, ctx);
+      const std::span<const std::uint8_t> request(b.request[i], b.in[i].msg_len);
+      // What make_channel needs to know.
+      struct Place {
+        UdpListener* self;
+        const msghdr* header;
+      } place{this, &header};
+      ctx.listener = &place;
+      const std::size_t size =
+          respond(ctx, *routes_, request, b.response[answers], kResponseRoom);
+      if (size != 0) {
+        mmsghdr& out = b.out[answers];
+        b.out_vec[answers].iov_len = size;
+        out.msg_hdr = {};
+        out.msg_hdr.msg_name = header.msg_name;
+        out.msg_hdr.msg_namelen = header.msg_namelen;
+        out.msg_hdr.msg_iov = &b.out_vec[answers];
+        out.msg_hdr.msg_iovlen = 1;
+        if (wildcard_) {
+          out.msg_hdr.msg_control = header.msg_control;
+          out.msg_hdr.msg_controllen = header.msg_controllen;
+        }
+        ++answers;
+      }
+    }
+    worker_.reclaim().leave(worker_.context().index);
+    // The peer's address must stay until it is sent; the kernel may have shortened its length.
+    for (unsigned sent = 0; sent < answers;) {
+      const int n = ::sendmmsg(fd_, b.out.data() + sent, answers - sent, MSG_DONTWAIT);
+      if (n > 0) {
+        sent += static_cast<unsigned>(n);
+      } else if (errno != EINTR) {
+        // A full send buffer drops this one, as a full wire would; anything else is a peer that
+        // cannot be reached. Neither may hold up the rest.
+        ++sent;
+      }
+    }
+    for (unsigned i = 0; i < static_cast<unsigned>(received); ++i) {
+      b.in[i].msg_hdr.msg_namelen = sizeof b.peer[i];
+    }
+    if (static_cast<unsigned>(received) < kBatch) return false;
+  }
+  return true;
+}
+
+std::unique_ptr<ReplyChannel> UdpListener::make_channel(void* place_pointer, const QueryContext&) {
+  struct Place {
+    UdpListener* self;
+    const msghdr* header;
+  };
+  const auto* const place = static_cast<const Place*>(place_pointer);
+  return std::make_unique<UdpReply>(place->self->open_fd_, *place->header);
+}
+
+}  // namespace clusterdns::dns

@@ -1,0 +1,68 @@
+// One UDP socket of one worker: batches in, batches out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <boost/asio/ip/udp.hpp>
+#include <sys/socket.h>
+
+#include "dns/server/configuration.h"
+#include "dns/server/responder.h"
+#include "dns/server/worker.h"
+
+namespace clusterdns::dns {
+
+class UdpListener {
+ public:
+  // Takes over the native socket. `routes` belongs to the worker's configuration.
+  UdpListener(Worker& worker, const ListenAddress& address, int socket,
+              const ListenerRoutes& routes);
+  ~UdpListener();
+
+  void start() { wait(); }
+  void set_routes(const ListenerRoutes& routes) noexcept { routes_ = &routes; }
+  [[nodiscard]] const ListenAddress& address() const noexcept { return address_; }
+  // Answers at most `batches` batches of what waits in the socket; true when more may wait.
+  bool serve(unsigned batches) noexcept;
+
+ private:
+  // Datagrams read by one system call. 64 amortises its cost to a few nanoseconds; more only adds
+  // delay and memory.
+  static constexpr unsigned kBatch = 64;
+  // Batches before other handlers of this worker get their turn.
+  static constexpr unsigned kBatchesPerTurn = 16;
+  static constexpr std::size_t kRequestRoom = kMaxUdpRequest + 16;  // and the parser's padding
+  static constexpr std::size_t kResponseRoom = 4096;  // the largest response UDP is configured for
+  // IPv6's packet information is the larger; RFC 3542.
+  static constexpr std::size_t kControlRoom = 64;
+
+  struct Buffers {
+    std::array<mmsghdr, kBatch> in;
+    std::array<mmsghdr, kBatch> out;
+    std::array<iovec, kBatch> in_vec;
+    std::array<iovec, kBatch> out_vec;
+    std::array<sockaddr_storage, kBatch> peer;
+    alignas(8) std::uint8_t control[kBatch][kControlRoom];
+    std::uint8_t request[kBatch][kRequestRoom];
+    std::uint8_t response[kBatch][kResponseRoom];
+  };
+
+  void wait();
+  void read_endpoints(unsigned i, QueryContext& ctx) const noexcept;
+  static std::unique_ptr<ReplyChannel> make_channel(void* self, const QueryContext& ctx);
+
+  Worker& worker_;
+  ListenAddress address_;
+  boost::asio::ip::udp::socket socket_;
+  int fd_;
+  bool wildcard_;  // bound to any address: replies name the one that was asked
+  const ListenerRoutes* routes_;
+  std::unique_ptr<Buffers> buffers_;
+  // Deferred replies outlive neither: they look here whether the socket is still open.
+  std::shared_ptr<int> open_fd_;
+};
+
+}  // namespace clusterdns::dns

@@ -1,0 +1,57 @@
+// From manifests to the registry: duplicates, namespaces, addresses, pods, slices.
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "registry/ip_address.h"
+#include "registry/manifests/allocator.h"
+#include "registry/manifests/controllers.h"
+#include "registry/manifests/loaded_file.h"
+#include "registry/manifests/objects.h"
+#include "registry/store.h"
+
+namespace clusterdns::registry {
+
+struct ClusterOptions {
+  // Each list in order of preference; the family of the first service CIDR is the primary one.
+  std::vector<Cidr> service_cidrs = default_service_cidrs();
+  std::vector<Cidr> pod_cidrs = default_pod_cidrs();
+  std::vector<IpAddress> node_ips = default_node_ips();
+  bool keep_target_names = true;  // see ReadOptions
+};
+
+// Keeps in the Store what the manifests, taken together, describe. Touches only objects that it put
+// there itself. Not thread-safe.
+class ClusterBuilder {
+ public:
+  ClusterBuilder(ClusterOptions options, Store& store);
+
+  // Brings the namespaces in `touched` up to date with `files` (in order of precedence); the others
+  // are taken to be as they were. Does not commit. Moves the content of EndpointSlices from the
+  // files to the store.
+  void apply(std::vector<LoadedFile>& files, std::unordered_set<std::string> touched,
+             std::vector<Diagnostic>& diagnostics);
+
+ private:
+  // What this builder has put into the store for one namespace. All sorted.
+  struct Published {
+    std::vector<std::string> services;
+    std::vector<std::string> slices;
+    std::vector<std::string> pods;
+    // Addresses given out here, as opposed to those the manifests name.
+    std::vector<IpAddress> cluster_ips;
+    std::vector<IpAddress> pod_ips;
+  };
+  struct ObjectRef;
+  struct NamespaceInput;
+  class Pass;
+
+  ClusterOptions options_;
+  Store& store_;
+  std::map<std::string, Published> published_;
+};
+
+}  // namespace clusterdns::registry

@@ -1,0 +1,143 @@
+// What one manifest says, before the cluster's own part (addresses, pods, slices) is added.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "registry/manifests/yaml_documents.h"
+#include "registry/model.h"
+
+namespace clusterdns::registry {
+
+// One finding about the manifests. `text` is complete: `file:line:column: what, and what to do`.
+struct Diagnostic {
+  enum class Severity : std::uint8_t { Error, Warning };
+  Severity severity = Severity::Error;
+  std::string text;
+};
+
+// A port a container of a pod names; the target of a Service's `targetPort` by name.
+struct ContainerPort {
+  std::string name;
+  Protocol protocol = Protocol::Tcp;
+  std::uint16_t port = 0;
+  friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
+};
+
+// The part of a PodSpec that names depend on, shared by all pods made from one template.
+struct PodSpec {
+  std::vector<ContainerPort> named_ports;
+  std::string hostname;
+  std::string subdomain;
+  bool host_network = false;
+  friend bool operator==(const PodSpec&, const PodSpec&) = default;
+};
+
+enum class IpFamilyPolicy : std::uint8_t { Unset, SingleStack, PreferDualStack, RequireDualStack };
+
+// The label by which the API server lets selectors choose a namespace by its name.
+inline constexpr const char* kNamespaceNameLabel = "kubernetes.io/metadata.name";
+
+struct NamespaceManifest {
+  ObjectKey key;  // `ns` is empty
+  Labels labels;
+  friend bool operator==(const NamespaceManifest&, const NamespaceManifest&) = default;
+};
+
+// `object.cluster_ips` holds the explicit ones only.
+struct ServiceManifest {
+  Service object;
+  std::vector<IpFamily> ip_families;  // spec.ipFamilies, at most one of each
+  IpFamilyPolicy ip_family_policy = IpFamilyPolicy::Unset;
+  friend bool operator==(const ServiceManifest&, const ServiceManifest&) = default;
+};
+
+// core/v1 Endpoints; one slice per subset.
+struct EndpointsManifest {
+  ObjectKey key;  // the Service's
+  std::vector<EndpointSlice> subsets;
+  friend bool operator==(const EndpointsManifest&, const EndpointsManifest&) = default;
+};
+
+// Once `in_store`, ports and endpoints are in the Store only: they are the bulk of a large cluster,
+// and are not held twice.
+struct EndpointSliceManifest {
+  EndpointSlice object;
+  bool in_store = false;
+  friend bool operator==(const EndpointSliceManifest&, const EndpointSliceManifest&) = default;
+};
+
+// A controller ownerReference.
+struct OwnerReference {
+  std::string kind;
+  std::string name;
+  friend bool operator==(const OwnerReference&, const OwnerReference&) = default;
+};
+
+struct PodManifest {
+  Pod object;  // `ips` holds the explicit ones only
+  PodSpec spec;
+  OwnerReference owner;  // empty: no workload's
+  bool ready = true;
+  bool terminated = false;   // phase Succeeded or Failed: no longer has its address
+  bool terminating = false;  // metadata.deletionTimestamp is set
+  friend bool operator==(const PodManifest&, const PodManifest&) = default;
+};
+
+enum class WorkloadKind : std::uint8_t { Deployment, ReplicaSet, StatefulSet, DaemonSet };
+
+// "Deployment", …
+[[nodiscard]] const char* to_string(WorkloadKind kind) noexcept;
+
+struct WorkloadManifest {
+  WorkloadKind kind = WorkloadKind::Deployment;
+  ObjectKey key;
+  std::uint32_t replicas = 1;
+  std::uint32_t first_ordinal = 0;  // StatefulSet: spec.ordinals.start
+  std::string service_name;         // StatefulSet: spec.serviceName
+  OwnerReference owner;             // ReplicaSet: the Deployment that made it
+  Labels selector;                  // spec.selector.matchLabels
+  Labels template_labels;
+  std::shared_ptr<const PodSpec> template_spec;
+  friend bool operator==(const WorkloadManifest& a, const WorkloadManifest& b) {
+    return a.kind == b.kind && a.key == b.key && a.replicas == b.replicas &&
+           a.first_ordinal == b.first_ordinal && a.service_name == b.service_name &&
+           a.owner == b.owner && a.selector == b.selector &&
+           a.template_labels == b.template_labels && *a.template_spec == *b.template_spec;
+  }
+};
+
+// An object of a kind that no name depends on yet (Ingress, Gateway, VirtualService, …). It is kept
+// with the host names it mentions, and where it stands.
+struct OtherObject {
+  std::string api_version;
+  std::string kind;
+  ObjectKey key;  // `ns` is empty when the manifest names none
+  std::vector<std::string> hosts;
+  std::string file;
+  YamlMark mark;
+  friend bool operator==(const OtherObject& a, const OtherObject& b) {
+    return a.api_version == b.api_version && a.kind == b.kind && a.key == b.key &&
+           a.hosts == b.hosts && a.file == b.file;
+  }
+};
+
+using ManifestBody = std::variant<NamespaceManifest, ServiceManifest, EndpointsManifest,
+                                  EndpointSliceManifest, PodManifest, WorkloadManifest, OtherObject>;
+
+struct ManifestObject {
+  ManifestBody body;
+  YamlMark mark;  // where the object begins
+};
+
+// The `kind` as the manifest writes it, and the object's key.
+[[nodiscard]] std::string kind_of(const ManifestBody& body);
+[[nodiscard]] const ObjectKey& key_of(const ManifestBody& body);
+
+// `kind namespace/name`, for messages.
+[[nodiscard]] std::string describe(const std::string& kind, const ObjectKey& key);
+
+}  // namespace clusterdns::registry

@@ -1,0 +1,220 @@
+// The command line: what it prints, and its exit codes.
+#include <algorithm>
+
+#include "integration/fixture.h"
+
+namespace clusterdns::test {
+namespace {
+
+class CommandLine : public Integration {
+ protected:
+  void SetUp() override { manifests_.write("a.yaml", service_yaml("a", "10.96.1.1")); }
+
+  static RunResult run(std::vector<std::string> arguments) {
+    return test::run(ProcessOptions{.arguments = std::move(arguments)});
+  }
+};
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+int lines_with(const std::string& text, std::string_view part) {
+  int count = 0;
+  std::size_t start = 0;
+  while (start < text.size()) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    count += contains(text.substr(start, end - start), part) ? 1 : 0;
+    start = end + 1;
+  }
+  return count;
+}
+
+TEST_F(CommandLine, BadCorefileIsOneClearMessage) {
+  const auto path =
+      directory_.write("Corefile", with_paths(".:0 {\n  kubernets cluster.local {\n  }\n}\n"));
+  const RunResult result = run({"-conf", path.string()});
+  EXPECT_EQ(result.exit_code, 1);
+  const std::string all = result.standard_output + result.standard_error;
+  EXPECT_EQ(lines_with(all, "Corefile:2:3"), 1) << all;
+  EXPECT_TRUE(contains(all, "kubernets")) << all;
+  EXPECT_TRUE(contains(all, "'kubernetes'") || contains(all, "\"kubernetes\"") ||
+              contains(all, "kubernetes?") || contains(all, "kubernetes "))
+      << "names the nearest directive: " << all;
+}
+
+TEST_F(CommandLine, UnbalancedCorefile) {
+  const auto path = directory_.write("Corefile", ".:0 {\n  errors\n");
+  const RunResult result = run({"-conf", path.string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.standard_output + result.standard_error, "Corefile:"))
+      << result.standard_error;
+}
+
+TEST_F(CommandLine, MissingCorefile) {
+  const RunResult result = run({"-conf", (directory_ / "none").string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.standard_output + result.standard_error, "none"));
+}
+
+TEST_F(CommandLine, MissingManifests) {
+  const RunResult result = run({"serve", "--manifests", (directory_ / "none").string(), "--listen",
+                                "127.0.0.1:0", "--no-forward"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.standard_output + result.standard_error, "none"));
+}
+
+TEST_F(CommandLine, PortInUse) {
+  const FileDescriptor taken = bound_socket(Endpoint{"127.0.0.1", 0}, SOCK_DGRAM);
+  const std::string address = local_endpoint(taken.get()).text();
+  const RunResult result = run(
+      {"serve", "--manifests", manifests_.path().string(), "--listen", address, "--no-forward"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.standard_output + result.standard_error, address))
+      << result.standard_error;
+}
+
+TEST_F(CommandLine, UnknownOption) {
+  const RunResult result = run({"serve", "--no-such-option"});
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_TRUE(contains(result.standard_output + result.standard_error, "no-such-option"));
+}
+
+TEST_F(CommandLine, HelpEverywhere) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--help"},
+                                             {"serve", "--help"},
+                                             {"check", "--help"},
+                                             {"services", "--help"},
+                                             {"query", "--help"}}) {
+    const RunResult result = run(arguments);
+    EXPECT_EQ(result.exit_code, 0) << arguments[0];
+    EXPECT_GT(result.standard_output.size(), 50U) << arguments[0];
+  }
+}
+
+// What `serve` stands for is a Corefile, and it does the same.
+TEST_F(CommandLine, PrintShowsTheCorefile) {
+  const RunResult result = run({"serve", "--manifests", manifests_.path().string(), "--listen",
+                                "127.0.0.1:0", "--no-forward", "--print"});
+  ASSERT_EQ(result.exit_code, 0) << result.standard_error;
+  EXPECT_TRUE(contains(result.standard_output, "kubernetes")) << result.standard_output;
+  EXPECT_TRUE(contains(result.standard_output, manifests_.path().string()));
+  EXPECT_FALSE(contains(result.standard_output, "forward")) << result.standard_output;
+  serve_corefile(result.standard_output);
+  EXPECT_EQ(addresses("a.default.svc.cluster.local."), (std::vector<std::string>{"10.96.1.1"}));
+}
+
+TEST_F(CommandLine, PrintOfEveryOption) {
+  const RunResult result =
+      run({"serve", "--manifests", manifests_.path().string(), "--listen", "127.0.0.1:0",
+           "--listen", "[::1]:0", "--zone", "corp.example", "--forward", "192.0.2.53", "--search",
+           "default.svc.corp.example", "--log", "--print"});
+  ASSERT_EQ(result.exit_code, 0) << result.standard_error;
+  for (const char* part : {"corp.example", "forward", "192.0.2.53", "search", "log", "::1"}) {
+    EXPECT_TRUE(contains(result.standard_output, part)) << part << '\n' << result.standard_output;
+  }
+}
+
+TEST_F(CommandLine, ZoneOption) {
+  serve({"--zone", "corp.example"});
+  EXPECT_EQ(addresses("a.default.svc.corp.example."), (std::vector<std::string>{"10.96.1.1"}));
+  EXPECT_NE(ask("a.default.svc.cluster.local.").rcode, 0);
+}
+
+TEST_F(CommandLine, CheckOfGoodInput) {
+  const auto path = directory_.write(
+      "Corefile", with_paths(".:5353 {\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n"));
+  EXPECT_EQ(run({"check", path.string()}).exit_code, 0);
+  EXPECT_EQ(run({"check", manifests_.path().string()}).exit_code, 0);
+}
+
+TEST_F(CommandLine, CheckOfBadInput) {
+  const auto path = directory_.write("Corefile", ".:5353 {\n  nosuchthing\n}\n");
+  const RunResult corefile = run({"check", path.string()});
+  EXPECT_NE(corefile.exit_code, 0);
+  EXPECT_TRUE(contains(corefile.standard_output + corefile.standard_error, "Corefile:2:3"));
+
+  manifests_.write("bad.yaml",
+                   "apiVersion: v1\nkind: Service\nmetadata: {name: Not_Valid}\n"
+                   "spec: {ports: [{port: 80}]}\n");
+  const RunResult manifest = run({"check", manifests_.path().string()});
+  EXPECT_NE(manifest.exit_code, 0);
+  EXPECT_TRUE(contains(manifest.standard_output + manifest.standard_error, "bad.yaml:3:"))
+      << manifest.standard_output << manifest.standard_error;
+}
+
+TEST_F(CommandLine, ServicesTable) {
+  const RunResult result = run({"services", "--manifests", manifests_.path().string()});
+  ASSERT_EQ(result.exit_code, 0) << result.standard_error;
+  EXPECT_TRUE(contains(result.standard_output, "10.96.1.1")) << result.standard_output;
+}
+
+TEST_F(CommandLine, ServicesJsonAndYaml) {
+  for (const char* format : {"json", "yaml"}) {
+    const RunResult result =
+        run({"services", "--manifests", manifests_.path().string(), "-o", format});
+    ASSERT_EQ(result.exit_code, 0) << result.standard_error;
+    EXPECT_TRUE(contains(result.standard_output, "10.96.1.1")) << result.standard_output;
+  }
+  const RunResult other =
+      run({"services", "--manifests", manifests_.path().string(), "-n", "kube-system"});
+  EXPECT_FALSE(contains(other.standard_output, "10.96.1.1")) << other.standard_output;
+}
+
+TEST_F(CommandLine, QueryAsksAndTellsByExitCode) {
+  serve();
+  const RunResult found =
+      run({"query", "a.default.svc.cluster.local", "--server", endpoint().text()});
+  EXPECT_EQ(found.exit_code, 0) << found.standard_output << found.standard_error;
+  EXPECT_TRUE(contains(found.standard_output, "10.96.1.1")) << found.standard_output;
+  const RunResult missing =
+      run({"query", "b.default.svc.cluster.local.", "--server", endpoint().text()});
+  EXPECT_EQ(missing.exit_code, 1) << missing.standard_output << missing.standard_error;
+}
+
+TEST_F(CommandLine, QueryWalksTheSearchList) {
+  serve();
+  const RunResult result =
+      run({"query", "a", "--server", endpoint().text(), "--search", "nowhere.svc.cluster.local",
+           "--search", "default.svc.cluster.local", "--ndots", "5"});
+  EXPECT_EQ(result.exit_code, 0) << result.standard_output << result.standard_error;
+  EXPECT_TRUE(contains(result.standard_output, "a.nowhere.svc.cluster.local"))
+      << result.standard_output;
+  EXPECT_TRUE(contains(result.standard_output, "a.default.svc.cluster.local"));
+  EXPECT_TRUE(contains(result.standard_output, "10.96.1.1"));
+}
+
+TEST_F(CommandLine, DnsPortOption) {
+  // Zone without a port: -dns.port decides, 0 lets the kernel choose.
+  const auto path = directory_.write(
+      "Corefile",
+      with_paths(
+          ". {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n"));
+  server_.emplace(ProcessOptions{.arguments = {"-conf", path.string(), "-dns.port", "0"}});
+  server_->wait_until_listening();
+  EXPECT_EQ(addresses("a.default.svc.cluster.local."), (std::vector<std::string>{"10.96.1.1"}));
+}
+
+TEST_F(CommandLine, CorefileFromTheEnvironment) {
+  ProcessOptions options;
+  options.environment = {{"TEST_ZONE", "from.env"}};
+  serve_corefile(
+      "(common) {\n  errors\n}\n.:0 {\n  import common\n  bind 127.0.0.1\n"
+      "  kubernetes {$TEST_ZONE} {\n    manifests %M\n  }\n}\n",
+      std::move(options));
+  EXPECT_EQ(addresses("a.default.svc.from.env."), (std::vector<std::string>{"10.96.1.1"}));
+}
+
+TEST_F(CommandLine, LogWritesCoreDnsLines) {
+  serve({"--log"});
+  (void)ask("a.default.svc.cluster.local.");
+  // [INFO] 127.0.0.1:40212 - 29008 "A IN example.org. udp 41 false 512" NOERROR qr,aa,rd 106
+  // 0.000307s
+  EXPECT_TRUE(server_->wait_for_output("\"A IN a.default.svc.cluster.local. udp "))
+      << server_->output();
+  EXPECT_TRUE(server_->wait_for_output(" NOERROR qr,aa,rd ")) << server_->output();
+}
+
+}  // namespace
+}  // namespace clusterdns::test

@@ -1,0 +1,64 @@
+// What the integration tests share: servers from a Corefile or from `serve`, small manifests,
+// waiting for an answer to change.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/dns_client.h"
+#include "support/expect.h"
+#include "support/server_process.h"
+#include "support/temp_dir.h"
+
+namespace clusterdns::test {
+
+// How much slower this build may be: sanitizers cost a multiple.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kBuildFactor = 10;
+#else
+inline constexpr int kBuildFactor = 1;
+#endif
+
+// A ClusterIP service in `default`.
+[[nodiscard]] std::string service_yaml(std::string_view name, std::string_view cluster_ip,
+                                       std::string_view ns = "default");
+// A headless service with one slice that lists `addresses`.
+[[nodiscard]] std::string headless_yaml(std::string_view name,
+                                        const std::vector<std::string>& addresses,
+                                        std::string_view ns = "default");
+
+class Integration : public ::testing::Test {
+ protected:
+  // `clusterdns serve --manifests <manifests> --listen 127.0.0.1:0 ARGUMENTS…`; `--no-forward`
+  // unless an argument says `--forward`.
+  ServerProcess& serve(std::vector<std::string> arguments = {});
+  // `clusterdns -conf Corefile`, with these lines written to it; %M is the manifest folder.
+  ServerProcess& serve_corefile(std::string_view corefile, ProcessOptions options = {});
+  [[nodiscard]] std::string with_paths(std::string_view corefile) const;
+  [[nodiscard]] const Endpoint& endpoint() { return server_->endpoint(); }
+  [[nodiscard]] Message ask(std::string_view name, std::string_view type = "A");
+  // The addresses of `name`; empty when there are none.
+  [[nodiscard]] std::vector<std::string> addresses(std::string_view name,
+                                                   std::string_view type = "A");
+  // Asks again and again until `done`; returns how long that took, nullopt after `budget`.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> until(
+      const std::function<bool()>& done,
+      std::chrono::milliseconds budget = std::chrono::seconds(5));
+  // Fails the test unless the server ends with exit code 0.
+  void stop();
+  void TearDown() override;
+
+  TempDir directory_;
+  // The folder of manifests.
+  TempDir manifests_;
+  std::optional<ServerProcess> server_;
+};
+
+}  // namespace clusterdns::test

@@ -1,0 +1,225 @@
+#include "registry/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace clusterdns::registry {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+Service make_service(const std::string& ns, const std::string& name, const char* ip) {
+  Service service;
+  service.key = {ns, name};
+  service.cluster_ips = {*IpAddress::parse(ip)};
+  service.ports = {{"http", Protocol::Tcp, 80, 8080, "", 0}};
+  return service;
+}
+
+EndpointSlice make_slice(const std::string& ns, const std::string& name,
+                         const std::string& service, std::vector<const char*> ips) {
+  EndpointSlice slice;
+  slice.key = {ns, name};
+  slice.service = service;
+  for (const char* ip : ips) slice.endpoints.push_back({*IpAddress::parse(ip), true, nullptr});
+  return slice;
+}
+
+Pod make_pod(const std::string& name, const char* ip) {
+  return {{"default", name}, {*IpAddress::parse(ip)}, {}};
+}
+
+class Recorder : public StoreObserver {
+ public:
+  void on_commit(const Changes& changes) override { commits.push_back(changes); }
+  std::vector<Changes> commits;
+};
+
+class StoreTest : public testing::Test {
+ protected:
+  StoreTest() { store_.add_observer(&recorder_); }
+  ~StoreTest() override { store_.remove_observer(&recorder_); }
+
+  StoreObserver::Changes commit() {
+    recorder_.commits.clear();
+    store_.commit();
+    EXPECT_LE(recorder_.commits.size(), 1U);
+    return recorder_.commits.empty() ? StoreObserver::Changes{} : recorder_.commits.front();
+  }
+
+  Store store_;
+  Recorder recorder_;
+};
+
+TEST_F(StoreTest, TellsOncePerCommit) {
+  store_.upsert(make_service("default", "b", "10.96.1.2"));
+  store_.upsert(make_service("default", "a", "10.96.1.1"));
+  store_.upsert(make_slice("default", "a-1", "a", {"10.244.0.1"}));
+  store_.upsert(Namespace{"default", {}});
+  EXPECT_THAT(recorder_.commits, IsEmpty());
+  EXPECT_NE(store_.service({"default", "a"}), nullptr);  // reading shows it before the commit
+
+  const auto changes = commit();
+  EXPECT_THAT(changes.services, ElementsAre(ObjectKey{"default", "a"}, ObjectKey{"default", "b"}));
+  EXPECT_THAT(changes.namespaces, ElementsAre("default"));
+  store_.commit();
+  EXPECT_EQ(recorder_.commits.size(), 1U);
+}
+
+TEST_F(StoreTest, EqualObjectsAreNoChange) {
+  store_.upsert(make_service("default", "a", "10.96.1.1"));
+  store_.upsert(make_slice("default", "a-1", "a", {"10.244.0.1"}));
+  store_.upsert(make_pod("p", "10.244.0.1"));
+  store_.upsert(Namespace{"default", {{"x", "y"}}});
+  commit();
+  store_.upsert(make_service("default", "a", "10.96.1.1"));
+  store_.upsert(make_slice("default", "a-1", "a", {"10.244.0.1"}));
+  store_.upsert(make_pod("p", "10.244.0.1"));
+  store_.upsert(Namespace{"default", {{"x", "y"}}});
+  store_.commit();
+  EXPECT_EQ(recorder_.commits.size(), 1U);
+}
+
+TEST_F(StoreTest, EndpointsCompareByWhatTheyPointTo) {
+  const auto slice_with = [](const char* hostname) {
+    EndpointSlice slice = make_slice("default", "a-1", "a", {"10.244.0.1"});
+    slice.endpoints[0].detail =
+        std::make_shared<const EndpointDetail>(EndpointDetail{hostname, "", ""});
+    return slice;
+  };
+  store_.upsert(slice_with("db-0"));
+  commit();
+  store_.upsert(slice_with("db-0"));
+  EXPECT_THAT(commit().services, IsEmpty());
+  store_.upsert(slice_with("db-1"));
+  EXPECT_THAT(commit().services, ElementsAre(ObjectKey{"default", "a"}));
+}
+
+TEST_F(StoreTest, SlicesAreOrderedByName) {
+  for (const char* name : {"s-c", "s-a", "s-b"}) {
+    store_.upsert(make_slice("default", name, "s", {"10.244.0.1"}));
+  }
+  std::vector<std::string> names;
+  for (const EndpointSlice* slice : store_.slices({"default", "s"})) {
+    names.push_back(slice->key.name);
+  }
+  EXPECT_THAT(names, ElementsAre("s-a", "s-b", "s-c"));
+  EXPECT_EQ(store_.endpoint_count(), 3U);
+}
+
+TEST_F(StoreTest, SlicesMayComeBeforeTheirService) {
+  store_.upsert(make_slice("default", "a-1", "a", {"10.244.0.1"}));
+  EXPECT_EQ(store_.service({"default", "a"}), nullptr);
+  EXPECT_EQ(store_.service_count(), 0U);
+  EXPECT_EQ(store_.slices({"default", "a"}).size(), 1U);
+  store_.upsert(make_service("default", "a", "10.96.1.1"));
+  EXPECT_EQ(store_.service_count(), 1U);
+  EXPECT_EQ(store_.slices({"default", "a"}).size(), 1U);
+}
+
+TEST_F(StoreTest, SlicesOutliveTheirService) {
+  store_.upsert(make_service("default", "a", "10.96.1.1"));
+  store_.upsert(make_slice("default", "a-1", "a", {"10.244.0.1"}));
+  commit();
+  store_.erase_service({"default", "a"});
+  EXPECT_THAT(commit().services, ElementsAre(ObjectKey{"default", "a"}));
+  EXPECT_EQ(store_.slices({"default", "a"}).size(), 1U);
+  store_.erase_slice({"default", "a-1"});
+  EXPECT_THAT(commit().services, ElementsAre(ObjectKey{"default", "a"}));
+  EXPECT_THAT(store_.slices({"default", "a"}), IsEmpty());
+}
+
+TEST_F(StoreTest, SliceThatMovesTouchesBothServices) {
+  store_.upsert(make_slice("default", "x", "a", {"10.244.0.1"}));
+  commit();
+  store_.upsert(make_slice("default", "x", "b", {"10.244.0.1"}));
+  EXPECT_THAT(commit().services, ElementsAre(ObjectKey{"default", "a"}, ObjectKey{"default", "b"}));
+  EXPECT_THAT(store_.slices({"default", "a"}), IsEmpty());
+  EXPECT_EQ(store_.slices({"default", "b"}).size(), 1U);
+}
+
+TEST_F(StoreTest, SameNameInAnotherNamespaceIsAnother) {
+  store_.upsert(make_service("default", "my-service", "10.96.1.1"));
+  store_.upsert(make_service("staging", "my-service", "10.96.1.2"));
+  EXPECT_EQ(store_.service_count(), 2U);
+  store_.erase_service({"staging", "my-service"});
+  EXPECT_NE(store_.service({"default", "my-service"}), nullptr);
+  EXPECT_EQ(store_.service({"staging", "my-service"}), nullptr);
+}
+
+TEST_F(StoreTest, ErasingWhatIsNotThereIsNoChange) {
+  store_.erase_service({"default", "a"});
+  store_.erase_slice({"default", "a"});
+  store_.erase_pod({"default", "a"});
+  store_.erase_namespace("default");
+  store_.commit();
+  EXPECT_THAT(recorder_.commits, IsEmpty());
+}
+
+TEST_F(StoreTest, ErasesByAKeyThatLivesInTheObject) {
+  store_.upsert(make_service("default", "a", "10.96.1.1"));
+  store_.upsert(make_slice("default", "a-1", "b", {"10.244.0.1"}));
+  store_.erase_service(store_.service({"default", "a"})->key);
+  store_.erase_slice(store_.slices({"default", "b"}).front()->key);
+  EXPECT_EQ(store_.service({"default", "a"}), nullptr);
+  EXPECT_EQ(store_.endpoint_count(), 0U);
+}
+
+TEST_F(StoreTest, PodsAreToldAsTheyWereAndAsTheyAre) {
+  store_.upsert(make_pod("p", "10.244.0.1"));
+  auto changes = commit();
+  EXPECT_THAT(changes.pods_before, IsEmpty());
+  EXPECT_THAT(changes.pods_after, ElementsAre(make_pod("p", "10.244.0.1")));
+
+  store_.upsert(make_pod("p", "10.244.0.2"));
+  changes = commit();
+  EXPECT_THAT(changes.pods_before, ElementsAre(make_pod("p", "10.244.0.1")));
+  EXPECT_THAT(changes.pods_after, ElementsAre(make_pod("p", "10.244.0.2")));
+
+  store_.erase_pod({"default", "p"});
+  changes = commit();
+  EXPECT_THAT(changes.pods_before, ElementsAre(make_pod("p", "10.244.0.2")));
+  EXPECT_THAT(changes.pods_after, IsEmpty());
+}
+
+TEST_F(StoreTest, StepsBetweenTwoCommitsAreOne) {
+  store_.upsert(make_pod("p", "10.244.0.1"));
+  store_.upsert(make_pod("q", "10.244.0.9"));
+  commit();
+  store_.upsert(make_pod("p", "10.244.0.2"));
+  store_.upsert(make_pod("p", "10.244.0.3"));
+  store_.erase_pod({"default", "q"});
+  store_.upsert(make_pod("q", "10.244.0.9"));  // as it was
+  store_.upsert(make_pod("r", "10.244.0.7"));
+  store_.erase_pod({"default", "r"});  // never seen by anyone
+  const auto changes = commit();
+  EXPECT_THAT(changes.pods_before, ElementsAre(make_pod("p", "10.244.0.1")));
+  EXPECT_THAT(changes.pods_after, ElementsAre(make_pod("p", "10.244.0.3")));
+}
+
+TEST_F(StoreTest, NamespacesComeChangeAndGo) {
+  store_.upsert(Namespace{"staging", {}});
+  EXPECT_THAT(commit().namespaces, ElementsAre("staging"));
+  store_.upsert(Namespace{"staging", {{"env", "x"}}});
+  EXPECT_THAT(commit().namespaces, ElementsAre("staging"));
+  ASSERT_NE(store_.find_namespace("staging"), nullptr);
+  EXPECT_EQ(store_.find_namespace("staging")->labels.size(), 1U);
+  store_.erase_namespace("staging");
+  EXPECT_THAT(commit().namespaces, ElementsAre("staging"));
+  EXPECT_EQ(store_.find_namespace("staging"), nullptr);
+}
+
+TEST_F(StoreTest, RemovedObserversHearNothing) {
+  store_.remove_observer(&recorder_);
+  store_.upsert(Namespace{"staging", {}});
+  store_.commit();
+  EXPECT_THAT(recorder_.commits, IsEmpty());
+}
+
+}  // namespace
+}  // namespace clusterdns::registry

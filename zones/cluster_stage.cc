@@ -1,0 +1,540 @@
+#include "zones/cluster_stage.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "dns/forward/chain.h"
+#include "zones/pod_name.h"
+#include "zones/reverse_name.h"
+
+namespace clusterdns::zones {
+namespace {
+
+using dns::Answer;
+using dns::NameView;
+using dns::RRType;
+using dns::Verdict;
+using Found = dns::LocalData::Found;
+
+constexpr std::uint8_t kSvc[] = {3, 's', 'v', 'c'};
+constexpr std::uint8_t kPod[] = {3, 'p', 'o', 'd'};
+constexpr std::uint8_t kDns[] = {3, 'd', 'n', 's'};
+constexpr std::uint8_t kNs[] = {2, 'n', 's'};
+constexpr std::uint8_t kDnsVersion[] = {11, 'd', 'n', 's', '-', 'v', 'e', 'r', 's', 'i', 'o', 'n'};
+// TXT RDATA: one character string (RFC 1035 3.3.14) with the schema version.
+constexpr std::uint8_t kSchemaVersion[] = {5, '1', '.', '1', '.', '0'};
+// The schema changes with the program only; the specification's example and CoreDNS's value.
+constexpr std::uint32_t kSchemaVersionTtl = 28800;
+
+template <std::size_t N>
+bool label_is(const std::uint8_t* label, const std::uint8_t (&other)[N]) noexcept {
+  return label[0] == other[0] && std::memcmp(label, other, N) == 0;
+}
+
+std::optional<registry::Protocol> protocol_of(const std::uint8_t* label) noexcept {
+  static constexpr std::uint8_t kTcp[] = {4, '_', 't', 'c', 'p'};
+  static constexpr std::uint8_t kUdp[] = {4, '_', 'u', 'd', 'p'};
+  static constexpr std::uint8_t kSctp[] = {5, '_', 's', 'c', 't', 'p'};
+  if (label_is(label, kTcp)) return registry::Protocol::Tcp;
+  if (label_is(label, kUdp)) return registry::Protocol::Udp;
+  if (label_is(label, kSctp)) return registry::Protocol::Sctp;
+  return std::nullopt;
+}
+
+std::vector<std::uint8_t> make_rows(const std::vector<registry::IpAddress>& addresses,
+                                    registry::IpFamily family, std::uint32_t ttl,
+                                    std::uint32_t* count) {
+  std::vector<std::uint8_t> rows;
+  *count = 0;
+  for (const auto& address : addresses) {
+    if (address.family != family) continue;
+    const std::size_t at = rows.size();
+    rows.resize(at + 12 + address.size());
+    std::uint8_t* const p = rows.data() + at;
+    dns::store_u16(p, 0xC000 | dns::kHeaderSize);
+    dns::store_u16(p + 2, static_cast<std::uint16_t>(address.is_v4() ? RRType::A : RRType::AAAA));
+    dns::store_u16(p + 4, static_cast<std::uint16_t>(dns::RRClass::IN));
+    dns::store_u32(p + 6, ttl);
+    dns::store_u16(p + 10, static_cast<std::uint16_t>(address.size()));
+    std::memcpy(p + 12, address.octets.data(), address.size());
+    ++*count;
+  }
+  return rows;
+}
+
+dns::RRsetRef make_ref(dns::RRsetWriter write, RRType type, std::uint32_t ttl,
+                       std::uint8_t owner) noexcept {
+  dns::RRsetRef r;
+  r.write = write;
+  r.type = type;
+  r.ttl = ttl;
+  r.owner = owner;
+  return r;
+}
+
+}  // namespace
+
+ClusterStage::ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table)
+    : options_(std::move(options)), table_(std::move(table)), scratch_(options_.workers) {
+  for (const dns::Name& name : options_.zones) {
+    zones_.push_back({name, name.label_count(), is_reverse_zone(name.view())});
+  }
+  std::stable_sort(zones_.begin(), zones_.end(),
+                   [](const Zone& a, const Zone& b) { return a.labels > b.labels; });
+  // The primary zone, which PTR answers point into, is the first that was configured.
+  for (const dns::Name& name : options_.zones) {
+    if (is_reverse_zone(name.view())) continue;
+    primary_ = &*std::find_if(zones_.begin(), zones_.end(),
+                              [&](const Zone& zone) { return zone.name == name; });
+    break;
+  }
+  ns_a_rows_ = make_rows(options_.server_addresses, registry::IpFamily::V4, options_.ttl, &ns_a_count_);
+  ns_aaaa_rows_ =
+      make_rows(options_.server_addresses, registry::IpFamily::V6, options_.ttl, &ns_aaaa_count_);
+}
+
+const ClusterStage::Zone* ClusterStage::find_zone(const Asked& asked) const noexcept {
+  for (const Zone& zone : zones_) {
+    if (zone.labels > asked.labels) continue;
+    const std::size_t at = asked.offset[asked.labels - zone.labels];
+    const std::size_t size = asked.name.size() - at;
+    if (size == zone.name.size() &&
+        std::memcmp(asked.name.data() + at, zone.name.data(), size) == 0) {
+      return &zone;
+    }
+  }
+  return nullptr;
+}
+
+bool ClusterStage::falls_through(NameView name) const noexcept {
+  if (!options_.fall_through) return false;
+  if (options_.fall_through_in.empty()) return true;
+  for (const dns::Name& zone : options_.fall_through_in) {
+    if (zone.is_root() || dns::has_suffix_ignoring_case(name, zone.view())) return true;
+  }
+  return false;
+}
+
+Verdict ClusterStage::handle(dns::QueryContext& ctx) noexcept {
+  const dns::Query& query = ctx.query;
+  const Asked asked{query.name(), query.label_offset.data(), query.label_count, query.qtype, 0};
+  Answer& answer = ctx.answer;
+  const Outcome outcome = resolve(asked, answer, *ctx.worker);
+  switch (outcome.found) {
+    case Found::NotMine: return Verdict::Next;
+    case Found::Data: answer.authoritative = true; return Verdict::Answered;
+    case Found::Alias: return follow(ctx, outcome);
+    case Found::NotReady:
+      answer.rcode = dns::Rcode::ServFail;
+      answer.error = {true, dns::ExtendedError::NotReady, "the registry is not in sync yet"};
+      return Verdict::Answered;
+    case Found::NXDomain:
+      if (falls_through(asked.name)) return Verdict::Next;
+      answer.rcode = dns::Rcode::NXDomain;
+      break;
+    case Found::NoData: break;
+  }
+  if (query.qtype == RRType::AXFR || query.qtype == RRType::IXFR) {
+    answer.rcode = dns::Rcode::Refused;
+    answer.error = {true, dns::ExtendedError::Prohibited, "zone transfer is not offered"};
+    return Verdict::Answered;
+  }
+  answer.authoritative = true;
+  add_soa(asked.name, 0, answer);
+  return Verdict::Answered;
+}
+
+dns::LocalData::Outcome ClusterStage::look_up(NameView name, RRType type, std::uint8_t owner,
+                                              Answer& answer,
+                                              const dns::WorkerContext& worker) noexcept {
+  std::array<std::uint8_t, dns::kMaxLabels + 1> offset;
+  unsigned labels = 0;
+  std::size_t at = 0;
+  while (name[at] != 0) {
+    offset[labels++] = static_cast<std::uint8_t>(at);
+    at += std::size_t{1} + name[at];
+  }
+  offset[labels] = static_cast<std::uint8_t>(at);
+  return resolve({name, offset.data(), labels, type, owner}, answer, worker);
+}
+
+dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked, Answer& answer,
+                                              const dns::WorkerContext& worker) noexcept {
+  const Zone* const zone = find_zone(asked);
+  if (zone == nullptr) return {};
+  const auto zone_size = static_cast<std::uint8_t>(zone->name.size());
+  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
+  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
+  const unsigned relative = asked.labels - static_cast<unsigned>(zone->labels);
+  if (relative == 0) return resolve_apex(asked, *zone, answer);
+  Outcome outcome = none;
+  if (zone->reverse) {
+    outcome = resolve_reverse(asked, *zone, answer, worker);
+  } else {
+    const std::uint8_t* const last = asked.name.data() + asked.offset[relative - 1];
+    if (label_is(last, kSvc)) {
+      outcome = resolve_service(asked, *zone, relative, answer);
+    } else if (label_is(last, kPod)) {
+      outcome = resolve_pod(asked, *zone, relative, answer, worker);
+    } else if (label_is(last, kDns)) {
+      if (relative == 1) return no_data;  // empty non-terminal above ns.dns
+      if (relative == 2 && label_is(asked.name.data() + asked.offset[0], kNs)) {
+        return server_address(asked, *zone, answer);
+      }
+    } else if (relative == 1 && label_is(last, kDnsVersion)) {
+      if (asked.type != RRType::TXT) return no_data;
+      dns::RRsetRef txt = make_ref(&dns::write_rdata, RRType::TXT, kSchemaVersionTtl, asked.owner);
+      txt.data = kSchemaVersion;
+      txt.count = sizeof kSchemaVersion;
+      answer.answer[answer.answer_count++] = txt;
+      return {Found::Data, {}, kSchemaVersionTtl, zone_size};
+    }
+  }
+  if (outcome.found == Found::NXDomain && !table_->ready()) outcome.found = Found::NotReady;
+  return outcome;
+}
+
+dns::LocalData::Outcome ClusterStage::resolve_apex(const Asked& asked, const Zone& zone,
+                                                   Answer& answer) noexcept {
+  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
+  const Outcome data{Found::Data, {}, options_.ttl, zone_size};
+  if (asked.type == RRType::SOA) {
+    dns::RRsetRef soa = make_ref(&write_soa, RRType::SOA, options_.ttl, asked.owner);
+    soa.first = table_->serial();
+    soa.count = options_.ttl;
+    answer.answer[answer.answer_count++] = soa;
+    return data;
+  }
+  if (asked.type == RRType::NS) {
+    answer.answer[answer.answer_count++] =
+        make_ref(&write_ns, RRType::NS, options_.ttl, asked.owner);
+    const auto glue = [&](const std::vector<std::uint8_t>& rows, std::uint32_t count, RRType type) {
+      if (count == 0) return;
+      dns::RRsetRef ref = make_ref(&write_ns_glue, type, options_.ttl, asked.owner);
+      ref.data = rows.data();
+      ref.count = count;
+      answer.additional[answer.additional_count++] = ref;
+    };
+    glue(ns_a_rows_, ns_a_count_, RRType::A);
+    glue(ns_aaaa_rows_, ns_aaaa_count_, RRType::AAAA);
+    return data;
+  }
+  return {Found::NoData, {}, options_.ttl, zone_size};
+}
+
+dns::LocalData::Outcome ClusterStage::server_address(const Asked& asked, const Zone& zone,
+                                                     Answer& answer) noexcept {
+  if (asked.type == RRType::A) {
+    return rows(asked, zone, ns_a_rows_.data(), 0, ns_a_count_, 0, answer);
+  }
+  if (asked.type == RRType::AAAA) {
+    return rows(asked, zone, ns_aaaa_rows_.data(), 0, ns_aaaa_count_, 0, answer);
+  }
+  return {Found::NoData, {}, options_.ttl, static_cast<std::uint8_t>(zone.name.size())};
+}
+
+dns::LocalData::Outcome ClusterStage::rows(const Asked& asked, const Zone& zone,
+                                           const std::uint8_t* data, std::uint32_t first,
+                                           std::uint32_t count, std::uint32_t start,
+                                           Answer& answer) const noexcept {
+  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
+  if (count == 0) return {Found::NoData, {}, options_.ttl, zone_size};
+  dns::RRsetRef& ref = answer.answer[answer.answer_count++];
+  ref.write = &dns::write_rows;
+  ref.data = data;
+  ref.first = first;
+  ref.count = count;
+  ref.rotation = start;
+  ref.ttl = options_.ttl;
+  ref.type = asked.type;
+  ref.owner = asked.owner;
+  return {Found::Data, {}, options_.ttl, zone_size};
+}
+
+dns::LocalData::Outcome ClusterStage::srv(const Asked& asked, const Zone& zone,
+                                          const ServiceBlock& block, std::uint32_t endpoint,
+                                          std::uint16_t named_port, unsigned service_label,
+                                          std::uint32_t counter, Answer& answer) const noexcept {
+  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
+  const std::uint32_t count = count_srv(block, endpoint, named_port);
+  if (count == 0) return {Found::NoData, {}, options_.ttl, zone_size};
+  // Whole endpoints rotate where there are some, ports otherwise.
+  std::uint32_t positions = count;
+  if (endpoint == ServiceBlock::kNotFound && block.kind() == BlockKind::Headless) {
+    positions = static_cast<std::uint32_t>(block.endpoints().size());
+  } else if (endpoint == ServiceBlock::kNotFound) {
+    positions = block.port_set(0).count;
+  } else {
+    positions = block.port_set(block.endpoints()[endpoint].port_set).count;
+  }
+  const std::size_t at = asked.offset[service_label];
+  dns::RRsetRef ref =
+      SrvRef::make(block, asked.name.data() + at, asked.name.size() - at, endpoint, named_port,
+                   counter == 0 ? 0 : rotation(block, counter, positions), options_.ttl,
+                   asked.owner);
+  ref.write = &write_srv;
+  answer.answer[answer.answer_count++] = ref;
+  ref.write = &write_srv_glue;
+  answer.additional[answer.additional_count++] = ref;
+  return {Found::Data, {}, options_.ttl, zone_size};
+}
+
+dns::LocalData::Outcome ClusterStage::resolve_service(const Asked& asked, const Zone& zone,
+                                                      unsigned relative, Answer& answer) noexcept {
+  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
+  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
+  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
+  const std::uint8_t* const name = asked.name.data();
+  if (relative == 1) return no_data;  // svc.<zone>
+  if (relative == 2) return table_->has_namespace(name + asked.offset[0]) ? no_data : none;
+  if (relative > 5) return none;
+
+  // <service>.<namespace> stands right before `svc`.
+  const unsigned service_label = relative - 3;
+  const std::size_t key_at = asked.offset[service_label];
+  const ServiceBlock* const block =
+      table_->find({name + key_at, asked.offset[relative - 1] - key_at});
+  if (block == nullptr) return none;
+  const bool a = asked.type == RRType::A;
+  const bool aaaa = asked.type == RRType::AAAA;
+
+  if (relative == 3) {
+    if (a) {
+      return rows(asked, zone, block->a_rows(), 0, block->a_count(),
+                  rotation(*block, ServiceBlock::kCounterA, block->a_count()), answer)
+                         .found == Found::Data
+                 ? Outcome{Found::Data, {}, options_.ttl, zone_size}
+             : block->kind() == BlockKind::ExternalName
+                 ? Outcome{Found::Alias, block->external_name(), options_.ttl, zone_size}
+                 : no_data;
+    }
+    if (block->kind() == BlockKind::ExternalName) {
+      // ANY is answered with nothing, as CoreDNS does.
+      if (asked.type == RRType::ANY) return no_data;
+      return {Found::Alias, block->external_name(), options_.ttl, zone_size};
+    }
+    if (aaaa) {
+      return rows(asked, zone, block->aaaa_rows(), 0, block->aaaa_count(),
+                  rotation(*block, ServiceBlock::kCounterAaaa, block->aaaa_count()), answer);
+    }
+    if (asked.type == RRType::SRV) {
+      return srv(asked, zone, *block, ServiceBlock::kNotFound, ServiceBlock::kNoPort,
+                 service_label, ServiceBlock::kCounterSrv, answer);
+    }
+    return no_data;
+  }
+
+  const std::uint8_t* const nearest = name + asked.offset[service_label - 1];
+  if (relative == 4) {
+    if (nearest[1] == '_') {
+      // `_tcp.<service>` is an empty non-terminal when it has named ports of that protocol.
+      const auto protocol = protocol_of(nearest);
+      return protocol && block->has_protocol(*protocol) ? no_data : none;
+    }
+    const std::uint32_t i = block->find_endpoint(nearest);
+    if (i == ServiceBlock::kNotFound) return none;
+    const ServiceBlock::Endpoint& e = block->endpoints()[i];
+    const std::uint32_t counter = e.counters;
+    const auto turn = [&](std::uint32_t which, std::uint32_t count) {
+      return counter == 0 ? 0 : rotation(*block, counter + which, count);
+    };
+    if (a) {
+      return rows(asked, zone, block->a_rows() + e.a_first * dns::kARowSize, 0, e.a_count,
+                  turn(0, e.a_count), answer);
+    }
+    if (aaaa) {
+      return rows(asked, zone, block->aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0,
+                  e.aaaa_count, turn(1, e.aaaa_count), answer);
+    }
+    if (asked.type == RRType::SRV) {
+      return srv(asked, zone, *block, i, ServiceBlock::kNoPort, service_label,
+                 counter == 0 ? 0 : counter + 2, answer);
+    }
+    return no_data;
+  }
+
+  // _port._protocol.<service>
+  const std::uint8_t* const port_label = name + asked.offset[0];
+  const auto protocol = protocol_of(nearest);
+  if (!protocol || port_label[1] != '_') return none;
+  const std::uint16_t port = block->find_port(port_label, *protocol);
+  if (port == ServiceBlock::kNoPort) return none;
+  const ServiceBlock::NamedPort& named = block->named_ports()[port];
+  const std::uint32_t counter = ServiceBlock::kCounterPorts + 3u * port;
+  if (asked.type == RRType::SRV) {
+    return srv(asked, zone, *block, ServiceBlock::kNotFound, port, service_label, counter, answer);
+  }
+  if (!a && !aaaa) return no_data;
+  const std::uint32_t here = a ? named.a_count : named.aaaa_count;
+  const std::uint32_t all = a ? block->a_count() : block->aaaa_count();
+  if (here == 0) return no_data;
+  if (here == all) {
+    return rows(asked, zone, a ? block->a_rows() : block->aaaa_rows(), 0, all,
+                rotation(*block, counter + (a ? 1 : 2), all), answer);
+  }
+  dns::RRsetRef ref = make_ref(&write_port_rows, asked.type, options_.ttl, asked.owner);
+  ref.data = block;
+  ref.first = port;
+  ref.rotation = rotation(*block, counter + (a ? 1 : 2),
+                          static_cast<std::uint32_t>(block->endpoints().size()));
+  answer.answer[answer.answer_count++] = ref;
+  return {Found::Data, {}, options_.ttl, zone_size};
+}
+
+dns::LocalData::Outcome ClusterStage::resolve_pod(const Asked& asked, const Zone& zone,
+                                                  unsigned relative, Answer& answer,
+                                                  const dns::WorkerContext& worker) noexcept {
+  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
+  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
+  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
+  if (relative == 1) return no_data;  // pod.<zone>
+  const std::uint8_t* const name = asked.name.data();
+  const std::uint8_t* const ns = name + asked.offset[relative - 2];
+  if (!table_->has_namespace(ns)) return none;
+  if (relative == 2) return no_data;
+  if (relative > 3 || options_.pods == PodMode::Disabled) return none;
+  const auto address = parse_pod_label(name + asked.offset[0]);
+  if (!address) return none;
+  if (options_.pods == PodMode::Verified && !table_->has_pod(ns, *address)) return none;
+  const RRType type = address->is_v4() ? RRType::A : RRType::AAAA;
+  if (asked.type != type) return no_data;
+  std::uint8_t* const p = scratch_[worker.index].row.data();
+  dns::store_u16(p, 0xC000 | dns::kHeaderSize);
+  dns::store_u16(p + 2, static_cast<std::uint16_t>(type));
+  dns::store_u16(p + 4, static_cast<std::uint16_t>(dns::RRClass::IN));
+  dns::store_u32(p + 6, options_.ttl);
+  dns::store_u16(p + 10, static_cast<std::uint16_t>(address->size()));
+  std::memcpy(p + 12, address->octets.data(), address->size());
+  return rows(asked, zone, p, 0, 1, 0, answer);
+}
+
+dns::LocalData::Outcome ClusterStage::resolve_reverse(const Asked& asked, const Zone& zone,
+                                                      Answer& answer,
+                                                      const dns::WorkerContext& worker) noexcept {
+  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
+  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
+  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
+  const auto reverse = parse_reverse_name(asked.name);
+  if (!reverse || reverse->too_long) return none;
+  if (!reverse->complete()) {
+    return table_->has_reverse_below(reverse->address, reverse->units) ? no_data : none;
+  }
+  std::array<PtrTarget, kMaxPtr>& targets = scratch_[worker.index].ptr;
+  std::uint32_t count = 0;
+  table_->for_each_at(reverse->address, [&](const ServiceBlock& block) {
+    if (block.is_cluster_ip(reverse->address)) {
+      // The address is the service's; that endpoints may have it too says nothing more.
+      targets[0] = {&block, ServiceBlock::kNotFound};
+      count = 1;
+      return false;
+    }
+    for (std::uint32_t i = block.find_address(reverse->address, 0);
+         i != ServiceBlock::kNotFound && count < kMaxPtr;
+         i = block.find_address(reverse->address, i + 1)) {
+      targets[count++] = {&block, i};
+    }
+    return count < kMaxPtr;
+  });
+  if (count == 0) return none;
+  if (asked.type != RRType::PTR) return no_data;
+  // One order for all workers, whatever the order of the table's slots.
+  if (count > 1) {
+    std::sort(targets.begin(), targets.begin() + count, [](const PtrTarget& x, const PtrTarget& y) {
+      const auto kx = x.block->key();
+      const auto ky = y.block->key();
+      const int order = std::memcmp(kx.data(), ky.data(), std::min(kx.size(), ky.size()));
+      if (order != 0) return order < 0;
+      return kx.size() != ky.size() ? kx.size() < ky.size() : x.endpoint < y.endpoint;
+    });
+  }
+  dns::RRsetRef ref = make_ref(&write_ptr, RRType::PTR, options_.ttl, asked.owner);
+  ref.data = targets.data();
+  ref.more = &primary_->name;
+  ref.count = count;
+  ref.rotation = rotation(*targets[0].block, ServiceBlock::kCounterPtr, count);
+  answer.answer[answer.answer_count++] = ref;
+  return {Found::Data, {}, options_.ttl, zone_size};
+}
+
+void ClusterStage::add_soa(NameView name, std::uint8_t owner, Answer& answer) noexcept {
+  std::array<std::uint8_t, dns::kMaxLabels + 1> offset;
+  unsigned labels = 0;
+  std::size_t at = 0;
+  while (name[at] != 0) {
+    offset[labels++] = static_cast<std::uint8_t>(at);
+    at += std::size_t{1} + name[at];
+  }
+  offset[labels] = static_cast<std::uint8_t>(at);
+  const Zone* const zone = find_zone({name, offset.data(), labels, RRType::SOA, owner});
+  if (zone == nullptr) return;
+  const auto size = static_cast<std::uint8_t>(zone->name.size());
+  const std::uint8_t zone_name = owner == 0 ? answer.add_question_suffix(size)
+                                            : answer.add_name(zone->name.data(), size);
+  dns::RRsetRef soa = make_ref(&write_soa, RRType::SOA, options_.ttl, zone_name);
+  soa.first = table_->serial();
+  soa.count = options_.ttl;
+  answer.authority[answer.authority_count++] = soa;
+}
+
+Verdict ClusterStage::follow(dns::QueryContext& ctx, Outcome alias) noexcept {
+  Answer& answer = ctx.answer;
+  answer.authoritative = true;
+  std::uint8_t owner = 0;
+  for (;;) {
+    if (!answer.has_room_for_link()) {
+      // Too long a chain (kMaxChain): what was found so far is the answer.
+      answer.error = {true, dns::ExtendedError::Other, "the CNAME chain is too long"};
+      return Verdict::Answered;
+    }
+    bool loop = false;
+    for (std::uint8_t i = 0; i < answer.name_count; ++i) {
+      loop = loop || dns::equal_ignoring_case({answer.names[i].wire, answer.names[i].size}, alias.alias);
+    }
+    const std::uint8_t target =
+        answer.add_name(alias.alias.data(), static_cast<std::uint8_t>(alias.alias.size()));
+    dns::RRsetRef cname = make_ref(&dns::write_cname, RRType::CNAME, alias.ttl, owner);
+    cname.first = target;
+    answer.answer[answer.answer_count++] = cname;
+    if (ctx.query.qtype == RRType::CNAME) return Verdict::Answered;
+    if (loop) {
+      answer.error = {true, dns::ExtendedError::Other, "the CNAME chain is a loop"};
+      return Verdict::Answered;
+    }
+    owner = target;
+    const NameView name = alias.alias;
+    Outcome next;
+    dns::LocalData* source = nullptr;
+    for (const auto& stage : ctx.route->stages) {
+      source = stage->local_data();
+      if (source == nullptr) continue;
+      next = source->look_up(name, ctx.query.qtype, owner, answer, *ctx.worker);
+      if (next.found != Found::NotMine) break;
+    }
+    switch (next.found) {
+      case Found::Data: return Verdict::Answered;
+      case Found::Alias: alias = next; continue;
+      case Found::NXDomain:
+        answer.rcode = dns::Rcode::NXDomain;  // of the last name of the chain (RFC 6604 3)
+        [[fallthrough]];
+      case Found::NoData: source->add_soa(name, owner, answer); return Verdict::Answered;
+      case Found::NotReady:
+        answer.rcode = dns::Rcode::ServFail;
+        answer.error = {true, dns::ExtendedError::NotReady, "the registry is not in sync yet"};
+        return Verdict::Answered;
+      case Found::NotMine: break;
+    }
+    // Outside: the forwarder goes on where we end. Without one the CNAME is the answer.
+    if (dns::find_upstream(*ctx.route, name, ctx.client) == nullptr) return Verdict::Answered;
+    std::vector<dns::ChainLink> chain;
+    for (std::uint8_t i = 0; i < answer.answer_count; ++i) {
+      const dns::RRsetRef& link = answer.answer[i];
+      const auto& from = answer.names[link.owner];
+      const auto& to = answer.names[link.first];
+      chain.push_back({dns::Name({from.wire, from.size}), dns::Name({to.wire, to.size}), link.ttl});
+    }
+    dns::follow_chain(ctx.defer(), std::move(chain), dns::Name(name));
+    return Verdict::Deferred;
+  }
+}
+
+}  // namespace clusterdns::zones

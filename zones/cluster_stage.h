@@ -1,0 +1,106 @@
+// The `kubernetes` stage: answers cluster names and reverse names from the record table
+// (Kubernetes DNS-Based Service Discovery 1.1.0; where that is silent, as CoreDNS does).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dns/query/stage.h"
+#include "zones/record_table.h"
+#include "zones/rrset_writers.h"
+
+namespace clusterdns::zones {
+
+enum class PodMode : std::uint8_t {
+  Disabled,  // pod names do not exist
+  Insecure,  // any address in an existing namespace
+  Verified,  // only addresses of pods that exist in that namespace
+};
+
+struct ClusterOptions {
+  std::vector<dns::Name> zones;  // lower-case; cluster zones and reverse zones in any order
+  std::uint32_t ttl = 5;         // seconds; also the minimum of the SOA
+  PodMode pods = PodMode::Disabled;
+  bool fall_through = false;               // names that do not exist go to the next stage
+  std::vector<dns::Name> fall_through_in;  // only below these; empty: everywhere
+  bool rotate = true;
+  unsigned workers = 1;
+  // What `ns.dns.<zone>` answers.
+  std::vector<registry::IpAddress> server_addresses;
+};
+
+class ClusterStage final : public dns::Stage, public dns::LocalData {
+ public:
+  // REQUIRES: one of the zones is not a reverse zone.
+  ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table);
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "kubernetes"; }
+  [[nodiscard]] dns::Verdict handle(dns::QueryContext& ctx) noexcept override;
+  [[nodiscard]] dns::LocalData* local_data() noexcept override { return this; }
+
+  Outcome look_up(dns::NameView name, dns::RRType type, std::uint8_t owner, dns::Answer& answer,
+                  const dns::WorkerContext& worker) noexcept override;
+  void add_soa(dns::NameView name, std::uint8_t owner, dns::Answer& answer) noexcept override;
+
+  [[nodiscard]] const RecordTable& table() const noexcept { return *table_; }
+
+ private:
+  // PTR answers for one address; more services than that share none.
+  static constexpr std::size_t kMaxPtr = 64;
+
+  struct Zone {
+    dns::Name name;
+    std::size_t labels = 0;
+    bool reverse = false;
+  };
+  // A name with what finding it needs; `offset` has labels + 1 entries.
+  struct Asked {
+    dns::NameView name;
+    const std::uint8_t* offset;
+    unsigned labels;
+    dns::RRType type;
+    std::uint8_t owner;
+  };
+  // What an answer points to beyond the table; one per worker, on lines of its own.
+  struct alignas(128) Scratch {
+    std::array<PtrTarget, kMaxPtr> ptr;
+    std::array<std::uint8_t, dns::kAaaaRowSize> row;
+  };
+
+  [[nodiscard]] const Zone* find_zone(const Asked& asked) const noexcept;
+  Outcome resolve(const Asked& asked, dns::Answer& answer,
+                  const dns::WorkerContext& worker) noexcept;
+  Outcome resolve_apex(const Asked& asked, const Zone& zone, dns::Answer& answer) noexcept;
+  Outcome resolve_service(const Asked& asked, const Zone& zone, unsigned relative,
+                          dns::Answer& answer) noexcept;
+  Outcome resolve_pod(const Asked& asked, const Zone& zone, unsigned relative, dns::Answer& answer,
+                      const dns::WorkerContext& worker) noexcept;
+  Outcome resolve_reverse(const Asked& asked, const Zone& zone, dns::Answer& answer,
+                          const dns::WorkerContext& worker) noexcept;
+  Outcome server_address(const Asked& asked, const Zone& zone, dns::Answer& answer) noexcept;
+  Outcome rows(const Asked& asked, const Zone& zone, const std::uint8_t* rows, std::uint32_t first,
+               std::uint32_t count, std::uint32_t rotation, dns::Answer& answer) const noexcept;
+  Outcome srv(const Asked& asked, const Zone& zone, const ServiceBlock& block,
+              std::uint32_t endpoint, std::uint16_t named_port, unsigned service_label,
+              std::uint32_t counter, dns::Answer& answer) const noexcept;
+  [[nodiscard]] std::uint32_t rotation(const ServiceBlock& block, std::uint32_t counter,
+                                       std::uint32_t count) const noexcept {
+    return options_.rotate ? block.rotate(counter, count) : 0;
+  }
+  [[nodiscard]] bool falls_through(dns::NameView name) const noexcept;
+  // Follows a CNAME of ours: inside every local zone of the route, then through the forwarder.
+  dns::Verdict follow(dns::QueryContext& ctx, Outcome alias) noexcept;
+
+  ClusterOptions options_;
+  std::shared_ptr<const RecordTable> table_;
+  std::vector<Zone> zones_;     // most labels first
+  const Zone* primary_ = nullptr;
+  std::vector<std::uint8_t> ns_a_rows_, ns_aaaa_rows_;
+  std::uint32_t ns_a_count_ = 0, ns_aaaa_count_ = 0;
+  std::vector<Scratch> scratch_;
+};
+
+}  // namespace clusterdns::zones

@@ -1,0 +1,47 @@
+// How the RRsets that are made from a ServiceBlock are written.
+#pragma once
+
+#include "dns/query/encoder.h"
+#include "zones/service_block.h"
+
+namespace clusterdns::zones {
+
+// What SRV and its glue are about, packed into an RRsetRef: `data` is the block, `more` the wire
+// name of the service (lower-case, with its root label).
+//   first     index of an endpoint, or ServiceBlock::kNotFound for the service itself
+//   count     octets of the name behind `more`, and the index of a named port above them
+//   rotation  where to start
+struct SrvRef {
+  [[nodiscard]] static dns::RRsetRef make(const ServiceBlock& block, const std::uint8_t* service,
+                                          std::size_t service_size, std::uint32_t endpoint,
+                                          std::uint16_t named_port, std::uint32_t rotation,
+                                          std::uint32_t ttl, std::uint8_t owner) noexcept;
+};
+
+// SRV (RFC 2782): priority 0, weight floor(100 / answers) but at least 1, target uncompressed.
+dns::Written write_srv(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+// Addresses of the targets that write_srv just wrote, as many RRsets as fit. Never says Part.
+dns::Written write_srv_glue(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+// Number of SRV answers.
+[[nodiscard]] std::uint32_t count_srv(const ServiceBlock& block, std::uint32_t endpoint,
+                                      std::uint16_t named_port) noexcept;
+
+// Addresses of the endpoints that have a named port: `data` the block, `first` the named port.
+dns::Written write_port_rows(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+
+// One PTR target: a service, or one of its endpoints.
+struct PtrTarget {
+  const ServiceBlock* block = nullptr;
+  std::uint32_t endpoint = ServiceBlock::kNotFound;
+};
+// PTR: `data` points to `count` targets, `more` to the dns::Name of the zone they are in.
+dns::Written write_ptr(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+
+// SOA of a cluster zone (RFC 1035 3.3.13): `first` is the serial, `count` the minimum.
+dns::Written write_soa(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+// NS of a cluster zone: one record, `ns.dns.<zone>`.
+dns::Written write_ns(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+// Addresses of the name write_ns just wrote: rows as for write_rows.
+dns::Written write_ns_glue(const dns::RRsetRef& rrset, dns::Encoder& encoder) noexcept;
+
+}  // namespace clusterdns::zones

@@ -1,0 +1,180 @@
+// Everything that DNS says at and below one service's name, in wire form, in one piece of memory.
+//
+// A block is immutable once published, but for its rotation counters, and knows no zone: what
+// stands in it are rows that point to the question, and labels to which the zone is added when an
+// answer is written. So the same block serves every zone.
+//
+//   header | key | port sets | endpoints | A rows | AAAA rows | labels | indexes | counters
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "dns/query/encoder.h"
+#include "registry/model.h"
+
+namespace clusterdns::zones {
+
+struct BlockOptions {
+  std::uint32_t ttl = 5;            // seconds, of every record
+  bool endpoint_pod_names = false;  // endpoints without a hostname are named as their pod
+};
+
+enum class BlockKind : std::uint8_t { ClusterIP, Headless, ExternalName };
+
+class ServiceBlock {
+ public:
+  static constexpr std::uint16_t kNoPort = 0xFFFF;
+  static constexpr std::uint32_t kNotFound = 0xFFFFFFFF;
+
+  struct Deleter {
+    void operator()(ServiceBlock* block) const noexcept { destroy(block); }
+  };
+  using Pointer = std::unique_ptr<ServiceBlock, Deleter>;
+
+  // Builds the block of `service` from all its slices; unready endpoints are left out. nullptr
+  // when nothing would be answered (a headless service without a ready endpoint).
+  // Order of addresses: slices in the order given, endpoints as they stand in them.
+  [[nodiscard]] static Pointer build(const registry::Service& service,
+                                     std::span<const registry::EndpointSlice* const> slices,
+                                     const BlockOptions& options, std::uint64_t hash);
+  static void destroy(void* block) noexcept;
+
+  // The wire labels of service and namespace, lower-case, without a root label.
+  [[nodiscard]] std::span<const std::uint8_t> key() const noexcept {
+    return {at<std::uint8_t>(key_offset_), key_size_};
+  }
+  [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
+  // The service's number in its table; set before publication.
+  [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
+  void set_id(std::uint32_t id) noexcept { id_ = id; }
+  [[nodiscard]] BlockKind kind() const noexcept { return kind_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }  // octets of this block
+
+  // One endpoint name: a label below the service, with its addresses as rows.
+  struct Endpoint {
+    std::uint32_t label;       // offset of its length octet in the block
+    std::uint32_t a_first;     // rows
+    std::uint32_t aaaa_first;
+    std::uint16_t a_count;
+    std::uint16_t aaaa_count;
+    std::uint16_t port_set;
+    std::uint16_t counters;    // index of its three rotation counters; 0: one answer of each type
+  };
+  // One port of a port set. Names are indexes into named ports.
+  struct Port {
+    std::uint16_t number;  // 0: none, so no SRV
+    std::uint16_t name;    // index of the named port, or kNoPort
+  };
+  // Ports of the service (set 0 of a ClusterIP service) or of endpoints.
+  struct PortSet {
+    std::uint32_t first;        // of `ports()`
+    std::uint16_t count;
+    std::uint16_t unique;       // distinct numbers: SRV answers at the bare name, for one target
+  };
+  // A (port, protocol) that has a `_port._proto` name.
+  struct NamedPort {
+    std::uint32_t label;           // offset of `_port`'s length octet
+    std::uint32_t srv_count;       // SRV answers at this name
+    std::uint32_t a_count;         // address answers at this name
+    std::uint32_t aaaa_count;
+    registry::Protocol protocol;
+  };
+
+  [[nodiscard]] std::span<const Endpoint> endpoints() const noexcept {
+    return {at<Endpoint>(endpoints_offset_), endpoint_count_};
+  }
+  [[nodiscard]] std::span<const NamedPort> named_ports() const noexcept {
+    return {at<NamedPort>(named_ports_offset_), named_port_count_};
+  }
+  [[nodiscard]] const PortSet& port_set(std::uint16_t i) const noexcept {
+    return at<PortSet>(port_sets_offset_)[i];
+  }
+  [[nodiscard]] std::span<const Port> ports(const PortSet& set) const noexcept {
+    return {at<Port>(ports_offset_) + set.first, set.count};
+  }
+  // The label at `offset` with its length octet.
+  [[nodiscard]] std::span<const std::uint8_t> label(std::uint32_t offset) const noexcept {
+    const auto* p = at<std::uint8_t>(offset);
+    return {p, std::size_t{1} + p[0]};
+  }
+  [[nodiscard]] const std::uint8_t* a_rows() const noexcept { return at<std::uint8_t>(a_offset_); }
+  [[nodiscard]] const std::uint8_t* aaaa_rows() const noexcept {
+    return at<std::uint8_t>(aaaa_offset_);
+  }
+  // Rows of the service's own name; rows of endpoints that are not among them follow.
+  [[nodiscard]] std::uint32_t a_count() const noexcept { return a_count_; }
+  [[nodiscard]] std::uint32_t aaaa_count() const noexcept { return aaaa_count_; }
+  [[nodiscard]] std::uint32_t a_row_count() const noexcept { return a_row_count_; }
+  [[nodiscard]] std::uint32_t aaaa_row_count() const noexcept { return aaaa_row_count_; }
+  // SRV answers at the service's own name.
+  [[nodiscard]] std::uint32_t srv_count() const noexcept { return srv_count_; }
+  // ExternalName: the target in wire form.
+  [[nodiscard]] dns::NameView external_name() const noexcept {
+    return {at<std::uint8_t>(external_offset_), external_size_};
+  }
+  // The service's own addresses belong to the service, not to endpoints.
+  [[nodiscard]] bool is_cluster_ip(const registry::IpAddress& address) const noexcept;
+
+  // Index of the endpoint with `label` (length octet first, lower-case), or kNotFound.
+  [[nodiscard]] std::uint32_t find_endpoint(const std::uint8_t* label) const noexcept;
+  // Index of the next endpoint from `from` on that has `address`, or kNotFound.
+  [[nodiscard]] std::uint32_t find_address(const registry::IpAddress& address,
+                                           std::uint32_t from) const noexcept;
+  // Index of the named port with `label` (`_http`) and protocol, or kNoPort.
+  [[nodiscard]] std::uint16_t find_port(const std::uint8_t* label,
+                                        registry::Protocol protocol) const noexcept;
+  [[nodiscard]] bool has_protocol(registry::Protocol protocol) const noexcept;
+
+  // Every distinct address of the service and its endpoints, in no order.
+  [[nodiscard]] std::vector<registry::IpAddress> addresses() const;
+
+  // Rotation counters: fixed ones, three for each named port, then those of endpoints.
+  enum Counter : std::uint32_t { kCounterA, kCounterAaaa, kCounterSrv, kCounterPtr, kCounterPorts };
+  // The position to start at among `count` answers; the next caller gets the following one.
+  // A relaxed load and store: two workers that meet may use one position twice, which is cheaper
+  // than a shared read-modify-write and as fair.
+  [[nodiscard]] std::uint32_t rotate(std::uint32_t counter, std::uint32_t count) const noexcept {
+    if (count < 2) return 0;
+    std::atomic<std::uint32_t>& position = counters()[counter];
+    std::uint32_t now = position.load(std::memory_order_relaxed);
+    if (now >= count) now = 0;
+    position.store(now + 1, std::memory_order_relaxed);
+    return now;
+  }
+  // Goes on where the block before stopped.
+  void take_rotation_from(const ServiceBlock& old) noexcept;
+
+ private:
+  friend class BlockBuilder;
+  ServiceBlock() = default;
+  template <class T>
+  [[nodiscard]] const T* at(std::uint32_t offset) const noexcept {
+    return reinterpret_cast<const T*>(reinterpret_cast<const std::uint8_t*>(this) + offset);
+  }
+  [[nodiscard]] std::atomic<std::uint32_t>* counters() const noexcept {
+    return const_cast<std::atomic<std::uint32_t>*>(at<std::atomic<std::uint32_t>>(counters_offset_));
+  }
+
+  std::uint64_t hash_;
+  std::uint32_t size_;
+  std::uint32_t id_ = 0;
+  BlockKind kind_;
+  bool irregular_;  // some address stands under several names: search them all
+  std::uint8_t key_size_;
+  std::uint8_t external_size_;
+  std::uint32_t a_count_, aaaa_count_, a_row_count_, aaaa_row_count_, srv_count_;
+  std::uint32_t endpoint_count_, named_port_count_, counter_count_;
+  std::uint32_t key_offset_, external_offset_, port_sets_offset_, ports_offset_;
+  std::uint32_t named_ports_offset_, endpoints_offset_, a_offset_, aaaa_offset_;
+  // Open addressing over endpoint indexes + 1, by label and by address; mask 0: few enough to scan.
+  std::uint32_t label_index_offset_, label_index_mask_;
+  std::uint32_t a_index_offset_, a_index_mask_;
+  std::uint32_t aaaa_index_offset_, aaaa_index_mask_;
+  std::uint32_t counters_offset_;
+};
+
+}  // namespace clusterdns::zones
