@@ -143,7 +143,7 @@ Instance::Instance(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> 
 Instance::~Instance() { stop(); }
 
 void Instance::apply(const Corefile& corefile) {
-  const unsigned workers = worker_count(corefile);
+  const unsigned workers = app::worker_count(corefile);
   if (server_ == nullptr) {
     server_ = std::make_unique<dns::Server>(dns::ServerOptions{workers, options_.tcp});
   } else if (workers != 0 && workers != server_->worker_count()) {

@@ -30,14 +30,6 @@ class LevelFlag final : public spdlog::custom_flag_formatter {
   }
 };
 
-// Keeps its thread pool: spdlog's registry would make it a global.
-class OwningLogger final : public spdlog::async_logger {
- public:
-  OwningLogger(spdlog::sink_ptr sink, const std::shared_ptr<spdlog::details::thread_pool>& pool)
-      : spdlog::async_logger("clusterdns", std::move(sink), pool,
-                             spdlog::async_overflow_policy::overrun_oldest) {}
-};
-
 }  // namespace
 
 std::shared_ptr<spdlog::logger> make_logger() {
@@ -46,7 +38,8 @@ std::shared_ptr<spdlog::logger> make_logger() {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<LevelFlag>('*').set_pattern("[%*] %v");
   sink->set_formatter(std::move(formatter));
-  auto logger = std::make_shared<OwningLogger>(sink, pool);
+  auto logger = std::make_shared<spdlog::async_logger>(
+      "clusterdns", std::move(sink), pool, spdlog::async_overflow_policy::overrun_oldest);
   logger->flush_on(spdlog::level::info);
   // The logger knows its pool only weakly; this reference is what keeps the thread.
   auto* const raw = logger.get();

@@ -177,9 +177,9 @@ void normalize(Labels& labels) {
 }
 
 const std::string* find_label(const Labels& labels, std::string_view key) {
-  const auto at =
-      std::lower_bound(labels.begin(), labels.end(), key,
-                       [](const auto& label, std::string_view wanted) { return label.first < wanted; });
+  const auto at = std::lower_bound(
+      labels.begin(), labels.end(), key,
+      [](const auto& label, std::string_view wanted) { return label.first < wanted; });
   return at == labels.end() || at->first != key ? nullptr : &at->second;
 }
 

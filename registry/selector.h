@@ -16,6 +16,7 @@ void normalize(Labels& labels);
 
 // nullptr when `labels` has no such key. `labels` must be sorted.
 [[nodiscard]] const std::string* find_label(const Labels& labels, std::string_view key);
+const std::string* find_label(Labels&& labels, std::string_view key) = delete;  // would dangle
 
 // True when every pair of `selector` is in `labels`. Both sorted. An empty selector matches all;
 // that an empty selector of a Service means "none" is for the caller to know.

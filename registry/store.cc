@@ -6,7 +6,7 @@
 namespace clusterdns::registry {
 namespace {
 
-// Sources build vectors by push_back; what stays for the life of the object must not keep the slack.
+// Sources build vectors by push_back; what stays as long as the object must not keep the slack.
 void trim(Service& service) {
   service.cluster_ips.shrink_to_fit();
   service.ports.shrink_to_fit();
@@ -27,9 +27,10 @@ void trim(Pod& pod) {
 }
 
 auto slice_position(std::vector<EndpointSlice>& slices, const std::string& name) {
-  return std::lower_bound(
-      slices.begin(), slices.end(), name,
-      [](const EndpointSlice& slice, const std::string& wanted) { return slice.key.name < wanted; });
+  return std::lower_bound(slices.begin(), slices.end(), name,
+                          [](const EndpointSlice& slice, const std::string& wanted) {
+                            return slice.key.name < wanted;
+                          });
 }
 
 bool key_less(const Pod& a, const Pod& b) { return a.key < b.key; }

@@ -252,20 +252,9 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
       dns::finish_with_reply(*query_, {chain.data(), 1}, *message, false);
       return true;
     }
-    if (chain.size() == 1 || !is_local(last)) return false;
+    if (chain.size() == 1 || !dns::is_local_name(*query_->route, last, *query_->worker)) return false;
     dns::follow_chain(std::move(query_), std::move(chain), last, /*authoritative=*/false);
     return true;
-  }
-
-  [[nodiscard]] bool is_local(Name name) noexcept {
-    name.make_lower();
-    const dns::TableGuard guard(*query_->worker);
-    Answer unused;
-    unused.reset(name.data(), static_cast<std::uint8_t>(name.size()));
-    LocalData* holder = nullptr;
-    return dns::look_up_local(*query_->route, name.view(), query_->query.qtype, 0, unused,
-                              *query_->worker, &holder)
-               .found != LocalData::Found::NotMine;
   }
 
   // No candidate was it: NODATA of the first that exists, else the name as it is.

@@ -44,9 +44,12 @@ struct Directive {
 
 // What one server block answers for: scheme, zone and port.
 struct ZoneKey {
-  std::string scheme = "dns";  // dns, tls, https, https3, grpc or quic
-  std::string zone;  // lower-case presentation form with its trailing dot; "." is the root
-  std::optional<std::uint16_t> port;  // as written; effective_port() adds the default
+  // dns, tls, https, https3, grpc or quic.
+  std::string scheme = "dns";
+  // Lower-case presentation form with its trailing dot; "." is the root.
+  std::string zone;
+  // As written; effective_port() adds the default.
+  std::optional<std::uint16_t> port;
   Position at;
 };
 

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kIndent = 4;
 
 bool is_one_plain_word(std::string_view text) {
-  if (text.empty() || text == "{" || text == "}" || text == "import") return false;
+  if (text.empty() || text.ends_with('{') || text == "}" || text == "import") return false;
   // The lexer decides, so that the two never disagree about white space.
   try {
     const auto words = lex(text, {});

@@ -127,22 +127,12 @@ class ChainFollower : public std::enable_shared_from_this<ChainFollower> {
     std::vector<ChainLink> further;
     Name last;
     if (!read_aliases(*message, target_, query_->query.qtype, further, &last) && !further.empty() &&
-        is_local(lowered(last))) {
+        is_local_name(*query_->route, last, *query_->worker)) {
       chain_.insert(chain_.end(), further.begin(), further.end());
       target_ = lowered(last);
       return run();
     }
     finish_with_reply(*query_, chain_, *message, authoritative_);
-  }
-
-  [[nodiscard]] bool is_local(const Name& name) noexcept {
-    const TableGuard guard(*query_->worker);
-    Answer scratch;
-    scratch.reset(name.data(), static_cast<std::uint8_t>(name.size()));
-    LocalData* holder = nullptr;
-    return look_up_local(*query_->route, name.view(), query_->query.qtype, 0, scratch,
-                         *query_->worker, &holder)
-               .found != LocalData::Found::NotMine;
   }
 
   std::unique_ptr<DeferredQuery> query_;
@@ -176,6 +166,17 @@ LocalData::Outcome look_up_local(const Route& route, NameView name, RRType type,
     return outcome;
   }
   return {};
+}
+
+bool is_local_name(const Route& route, Name name, const WorkerContext& worker) noexcept {
+  name.make_lower();
+  const TableGuard guard(worker);
+  Answer unused;
+  unused.reset(name.data(), static_cast<std::uint8_t>(name.size()));
+  LocalData* holder = nullptr;
+  // A type that no name has: the answer is only where the name is, and no RRset turns.
+  return look_up_local(route, name.view(), RRType::OPT, 0, unused, worker, &holder).found !=
+         LocalData::Found::NotMine;
 }
 
 void follow_chain(std::unique_ptr<DeferredQuery> query, std::vector<ChainLink> chain, Name target,

@@ -41,6 +41,11 @@ class TableGuard {
                                                const WorkerContext& worker,
                                                LocalData** found_in) noexcept;
 
+// Whether `name` (any letter case) is within the zones of some LocalData stage of `route`. Rotates
+// nothing. Enters a TableGuard by itself.
+[[nodiscard]] bool is_local_name(const Route& route, Name name,
+                                 const WorkerContext& worker) noexcept;
+
 // Finishes `query`, whose name leads over `chain` to `target`: `target` is resolved for the query's
 // type, in our zones first, else by the upstream that covers it and allows the client. The first
 // owner of `chain` is the question name, each next one the target before it; `target` is the last

@@ -51,19 +51,7 @@ class RelayExchange final : public UpstreamChannel::Exchange {
     if (read_aliases(*message, asked, query_->query.qtype, chain, &target) || chain.empty()) {
       return false;
     }
-    Name lower = target;
-    lower.make_lower();
-    {
-      const TableGuard guard(*query_->worker);
-      Answer scratch;
-      scratch.reset(lower.data(), static_cast<std::uint8_t>(lower.size()));
-      LocalData* holder = nullptr;
-      if (look_up_local(*query_->route, lower.view(), query_->query.qtype, 0, scratch,
-                        *query_->worker, &holder)
-              .found == LocalData::Found::NotMine) {
-        return false;
-      }
-    }
+    if (!is_local_name(*query_->route, target, *query_->worker)) return false;
     follow_chain(std::move(query_), std::move(chain), target, /*authoritative=*/false);
     return true;
   }
@@ -167,6 +155,7 @@ ForwardStage::Totals ForwardStage::totals() const {
     totals.requests += counters.requests.load(std::memory_order_relaxed);
     totals.failed += counters.failed.load(std::memory_order_relaxed);
     totals.over_limit += counters.over_limit.load(std::memory_order_relaxed);
+    totals.ticks += counters.ticks.load(std::memory_order_relaxed);
   }
   return totals;
 }

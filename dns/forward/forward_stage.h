@@ -49,6 +49,7 @@ class ForwardStage final : public Stage, public Upstream {
     std::uint64_t requests = 0;
     std::uint64_t failed = 0;
     std::uint64_t over_limit = 0;
+    std::uint64_t ticks = 0;  // of the workers' timers
   };
   [[nodiscard]] Totals totals() const;
 

@@ -33,7 +33,8 @@ AddressPool::AddressPool(const Cidr& range, PoolKind kind)
     : range_(range), kind_(kind), size_(size_of(range)), taken_(size_, false) {
   if (kind_ == PoolKind::Services) {
     // kube-apiserver's formula for the band it keeps for explicit addresses.
-    dynamic_start_ = size_ <= 16 ? 0 : std::clamp(size_ / 16, std::uint32_t{16}, std::uint32_t{256});
+    dynamic_start_ =
+        size_ <= 16 ? 0 : std::clamp(size_ / 16, std::uint32_t{16}, std::uint32_t{256});
   }
 }
 

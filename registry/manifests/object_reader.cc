@@ -359,7 +359,8 @@ EndpointSliceManifest read_endpoint_slice(const Field& object, const ReadOptions
   EndpointSlice& slice = manifest.object;
   const Field metadata = object["metadata"];
   slice.key = read_key(metadata, is_dns_subdomain, kDnsSubdomainRule);
-  if (const std::string* service = find_label(metadata["labels"].labels(), kServiceNameLabel)) {
+  const Labels labels = metadata["labels"].labels();
+  if (const std::string* service = find_label(labels, kServiceNameLabel)) {
     slice.service = *service;
   }
   if (slice.service.empty()) {

@@ -361,7 +361,8 @@ TEST_F(Forwarding, MalformedAnswersDoNotReachTheClient) {
   });
   start({upstream.endpoint()});
   const Message response = ask_patiently(Query{.name = "www.example.com."});  // decode() is strict
-  expect_rcode(response, "SERVFAIL");
+  EXPECT_TRUE(response.answer.empty()) << response.text();
+  EXPECT_TRUE(response.rcode == 2 || response.has(kFlagTC)) << response.text();
 }
 
 TEST_F(Forwarding, ExternalNameIsFollowedOutside) {

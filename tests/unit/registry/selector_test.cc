@@ -25,7 +25,8 @@ TEST(Labels, FindLabel) {
   ASSERT_NE(find_label(kLabels, "tier"), nullptr);
   EXPECT_EQ(*find_label(kLabels, "tier"), "front");
   EXPECT_EQ(find_label(kLabels, "b"), nullptr);
-  EXPECT_EQ(find_label({}, "b"), nullptr);
+  const Labels none;
+  EXPECT_EQ(find_label(none, "b"), nullptr);
 }
 
 TEST(EqualitySelector, MatchesWhenAllPairsAreThere) {

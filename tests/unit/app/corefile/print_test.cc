@@ -12,7 +12,8 @@ namespace {
 TEST(Print, WordsAreQuotedOnlyWhenTheyMustBe) {
   EXPECT_EQ(quote_word("a"), "a");
   EXPECT_EQ(quote_word("/etc/resolv.conf"), "/etc/resolv.conf");
-  EXPECT_EQ(quote_word("{{"), "{{");
+  EXPECT_EQ(quote_word("}}"), "}}");
+  EXPECT_EQ(quote_word("{{"), "\"{{\"");
   EXPECT_EQ(quote_word("a\\"), "a\\");
   EXPECT_EQ(quote_word("a\"b"), "a\"b");
   EXPECT_EQ(quote_word(""), "\"\"");

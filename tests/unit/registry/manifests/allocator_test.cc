@@ -13,7 +13,7 @@ AddressPool make_pool(const char* cidr, PoolKind kind) { return {*Cidr::parse(ci
 TEST(AddressPool, SameKeySameAddress) {
   AddressPool one = make_pool("10.96.0.0/16", PoolKind::Services);
   AddressPool two = make_pool("10.96.0.0/16", PoolKind::Services);
-  two.allocate("default/other");
+  ASSERT_TRUE(two.allocate("default/other"));
   EXPECT_EQ(one.allocate("default/my-service"), two.allocate("default/my-service"));
 }
 

@@ -1,0 +1,513 @@
+#include "app/commands/query.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <boost/system/system_error.hpp>
+#include <cstddef>
+#include <cstdio>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "dns/client/stub_resolver.h"
+#include "dns/forward/resolv_conf.h"
+#include "dns/wire/message_reader.h"
+
+namespace clusterdns::app {
+namespace {
+
+using dns::Message;
+using dns::Record;
+using dns::RRType;
+using dns::StubLookup;
+using dns::StubStatus;
+using dns::StubTry;
+using dns::TryResult;
+
+constexpr std::string_view kResolvConf = "/etc/resolv.conf";
+constexpr std::uint16_t kExtendedErrorOption = 15;  // RFC 8914 section 2
+
+// RFC 8914 section 5.2; the index is the code.
+constexpr std::array kExtendedErrors = std::to_array<std::string_view>({
+    "Other Error",
+    "Unsupported DNSKEY Algorithm",
+    "Unsupported DS Digest Type",
+    "Stale Answer",
+    "Forged Answer",
+    "DNSSEC Indeterminate",
+    "DNSSEC Bogus",
+    "Signature Expired",
+    "Signature Not Yet Valid",
+    "DNSKEY Missing",
+    "RRSIGs Missing",
+    "No Zone Key Bit Set",
+    "NSEC Missing",
+    "Cached Error",
+    "Not Ready",
+    "Blocked",
+    "Censored",
+    "Filtered",
+    "Prohibited",
+    "Stale NXDOMAIN Answer",
+    "Not Authoritative",
+    "Not Supported",
+    "No Reachable Authority",
+    "Network Error",
+    "Invalid Data",
+});
+
+// ---- the question -------------------------------------------------------------------------------
+
+struct Question {
+  dns::Name name;
+  bool absolute = false;  // not searched for
+  std::vector<RRType> types;
+};
+
+boost::asio::ip::address to_asio(const registry::IpAddress& address) {
+  if (address.is_v4()) {
+    boost::asio::ip::address_v4::bytes_type octets{};
+    std::copy_n(address.octets.begin(), octets.size(), octets.begin());
+    return boost::asio::ip::address_v4(octets);
+  }
+  return boost::asio::ip::address_v6(address.octets);
+}
+
+// RFC 1035 3.5, RFC 3596 2.5.
+std::string reverse_name(const registry::IpAddress& address) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string name;
+  for (std::size_t i = address.size(); i-- > 0;) {
+    const std::uint8_t octet = address.octets[i];
+    if (address.is_v4()) {
+      name += std::to_string(octet) + '.';
+    } else {
+      for (const int nibble : {octet & 15, octet >> 4}) {
+        name += kDigits[static_cast<std::size_t>(nibble)];
+        name += '.';
+      }
+    }
+  }
+  return name + (address.is_v4() ? "in-addr.arpa." : "ip6.arpa.");
+}
+
+std::optional<Question> read_question(const QueryOptions& options, std::ostream& err) {
+  Question question;
+  if (!options.type) {
+    question.types = {RRType::A, RRType::AAAA};
+  } else {
+    RRType type{};
+    if (!dns::rrtype_from_text(*options.type, &type)) {
+      err << "clusterdns query: unknown type '" << *options.type
+          << "'; write one like A, AAAA, SRV, PTR, TXT, or TYPE and its number\n";
+      return std::nullopt;
+    }
+    if (type == RRType::AXFR || type == RRType::IXFR) {
+      err << "clusterdns query: " << *options.type
+          << " is a zone transfer, which is more than one answer; use dig for it\n";
+      return std::nullopt;
+    }
+    question.types = {type};
+  }
+  std::string text = options.name;
+  // An address with another type than PTR is taken at its word, as dig does.
+  if (const auto address = registry::IpAddress::parse(text);
+      address && (!options.type || question.types[0] == RRType::PTR)) {
+    text = reverse_name(*address);
+    question.types = {RRType::PTR};
+  }
+  const auto name = dns::Name::from_text(text);
+  if (name.has_error()) {
+    err << "clusterdns query: '" << text << "' is no name: " << name.error().message() << '\n';
+    return std::nullopt;
+  }
+  question.name = *name;
+  question.absolute = !options.search || dns::is_absolute(text);
+  return question;
+}
+
+std::optional<dns::StubOptions> read_options(const QueryOptions& options,
+                                             const std::string& resolv_conf, std::ostream& err) {
+  std::vector<std::string> warnings;
+  std::string error;
+  std::optional<dns::ResolvConf> conf = dns::load_resolv_conf(resolv_conf, &error);
+  if (!conf) {
+    // Without the file, glibc asks this machine and searches nothing; so do we, but say it when it
+    // is what the result comes from.
+    if (!options.server) {
+      warnings.push_back(error + "; 127.0.0.1 is asked, name another server with --server");
+    }
+    conf.emplace();
+  }
+  dns::StubOptions stub = dns::stub_options(*conf, options.port, &warnings);
+  if (options.server) {
+    stub.servers = {{to_asio(options.server->address), options.server->port}};
+    stub.tcp = false;  // resolv.conf's `use-vc` is about its own servers
+  }
+  stub.tcp = stub.tcp || options.tcp;
+  stub.timeout = options.timeout;
+  if (options.ndots) stub.ndots = static_cast<unsigned>(*options.ndots);
+  if (options.search_domains) {
+    stub.search.clear();
+    for (const std::string& text : *options.search_domains) {
+      const auto domain = dns::Name::from_text(text);
+      if (domain.has_error()) {
+        err << "clusterdns query: --search: '" << text
+            << "' is no name: " << domain.error().message() << '\n';
+        return std::nullopt;
+      }
+      stub.search.push_back(*domain);
+    }
+  }
+  for (const std::string& warning : warnings) err << "clusterdns query: " << warning << '\n';
+  return stub;
+}
+
+// ---- what to show -------------------------------------------------------------------------------
+
+struct ExtendedError {
+  std::uint16_t code = 0;
+  std::string text;
+
+  [[nodiscard]] std::string_view name() const {
+    return code < kExtendedErrors.size() ? kExtendedErrors[code] : std::string_view{};
+  }
+};
+
+// What a server wrote for people: control characters must not reach the terminal.
+std::string printable(std::span<const std::uint8_t> octets) {
+  std::string text;
+  for (const std::uint8_t c : octets) {
+    if (c == 0) continue;  // RFC 8914 section 2: some end the text with one
+    text += c >= 0x20 && c < 0x7F ? static_cast<char>(c) : '?';
+  }
+  return text;
+}
+
+std::vector<ExtendedError> extended_errors(const StubLookup& lookup) {
+  std::vector<ExtendedError> errors;
+  for (const Message& message : lookup.answers) {
+    std::span<const std::uint8_t> options{message.opt_options};
+    while (options.size() >= 4) {
+      const std::uint16_t code = dns::load_u16(options.data());
+      const std::size_t size = dns::load_u16(options.data() + 2);
+      if (options.size() < 4 + size) break;
+      if (code == kExtendedErrorOption && size >= 2) {
+        ExtendedError error{dns::load_u16(options.data() + 4),
+                            printable(options.subspan(6, size - 2))};
+        const bool known = std::ranges::any_of(errors, [&](const ExtendedError& e) {
+          return e.code == error.code && e.text == error.text;
+        });
+        if (!known) errors.push_back(std::move(error));
+      }
+      options = options.subspan(4 + size);
+    }
+  }
+  return errors;
+}
+
+// One section over the messages of all types: A and AAAA of an alias bring the same CNAME.
+std::vector<Record> merged(const StubLookup& lookup, std::vector<Record> Message::*section) {
+  std::vector<Record> records;
+  for (const Message& message : lookup.answers) {
+    const std::size_t before = records.size();
+    for (const Record& r : message.*section) {
+      const auto end = records.begin() + static_cast<std::ptrdiff_t>(before);
+      const bool known = std::any_of(records.begin(), end, [&](const Record& other) {
+        return other.owner == r.owner && other.type == r.type && other.rrclass == r.rrclass &&
+               other.rdata == r.rdata;
+      });
+      if (!known) records.push_back(r);
+    }
+  }
+  return records;
+}
+
+std::string result_text(const StubTry& t) {
+  switch (t.result) {
+    case TryResult::Answered: {
+      std::string text = dns::rcode_to_text(t.rcode);
+      if (t.rcode == static_cast<std::uint16_t>(dns::Rcode::NoError) || t.answers != 0) {
+        text += t.answers == 0   ? ", no answer"
+                : t.answers == 1 ? ", 1 answer"
+                                 : ", " + std::to_string(t.answers) + " answers";
+      }
+      return text;
+    }
+    case TryResult::Truncated:
+      return "truncated";
+    case TryResult::TimedOut:
+      return "no answer in time";
+    case TryResult::Unreachable:
+      return t.error.message();
+    case TryResult::Malformed:
+      return "malformed answer: " + t.error.message();
+  }
+  return {};
+}
+
+std::string milliseconds(std::chrono::microseconds elapsed) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%lld.%03lld ms", static_cast<long long>(elapsed.count() / 1000),
+                static_cast<long long>(elapsed.count() % 1000));
+  return text;
+}
+
+// Rows of cells, padded so that columns stand below each other; the last one is not.
+class Columns {
+ public:
+  void add(std::vector<std::string> row) {
+    widths_.resize(std::max(widths_.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].size());
+    rows_.push_back(std::move(row));
+  }
+
+  void print(std::ostream& out, std::string_view prefix, std::string_view gap) const {
+    for (const auto& row : rows_) {
+      out << prefix;
+      for (std::size_t i = 0; i + 1 < row.size(); ++i) {
+        out << row[i] << std::string(widths_[i] - row[i].size(), ' ') << gap;
+      }
+      out << row.back() << '\n';
+    }
+  }
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<std::size_t> widths_;
+};
+
+void print_records(const std::vector<Record>& records, std::ostream& out) {
+  Columns columns;
+  for (const Record& r : records) {
+    columns.add({r.owner.to_text(), std::to_string(r.ttl), dns::rrclass_to_text(r.rrclass),
+                 dns::rrtype_to_text(r.type), dns::rdata_to_text(r.type, r.rdata)});
+  }
+  columns.print(out, "", " ");
+}
+
+void print_text(const StubLookup& lookup, std::ostream& out) {
+  Columns columns;
+  for (const StubTry& t : lookup.tries) {
+    columns.add({t.name.to_text() + ' ' + dns::rrtype_to_text(t.type),
+                 t.server.to_string() + (t.tcp ? " tcp" : " udp"), result_text(t),
+                 milliseconds(t.elapsed)});
+  }
+  columns.print(out, ";; ", "  ");
+  for (const ExtendedError& e : extended_errors(lookup)) {
+    out << ";; extended error " << e.code;
+    if (!e.name().empty()) out << " (" << e.name() << ')';
+    if (!e.text.empty()) out << ": " << e.text;
+    out << '\n';
+  }
+  print_records(merged(lookup, &Message::answer), out);
+  for (const auto& [title, section] : {std::pair{";; authority\n", &Message::authority},
+                                       std::pair{";; additional\n", &Message::additional}}) {
+    const std::vector<Record> records = merged(lookup, section);
+    if (records.empty()) continue;
+    out << title;
+    print_records(records, out);
+  }
+}
+
+void print_short(const StubLookup& lookup, std::ostream& out) {
+  for (const Record& r : merged(lookup, &Message::answer)) {
+    out << dns::rdata_to_text(r.type, r.rdata) << '\n';
+  }
+}
+
+// ---- JSON ---------------------------------------------------------------------------------------
+
+// RFC 8259 section 7. Octets that are not ASCII only come from system messages.
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (octet < 0x20 || octet >= 0x7F) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", octet < 0x80 ? octet : 0xFFFDU);
+      result += escape;
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
+}
+
+std::string_view status_word(StubStatus status) {
+  switch (status) {
+    case StubStatus::Found:
+      return "found";
+    case StubStatus::NoData:
+      return "nodata";
+    case StubStatus::NXDomain:
+      return "nxdomain";
+    case StubStatus::Failed:
+      return "failed";
+    case StubStatus::NoServer:
+      break;
+  }
+  return "no-server";
+}
+
+std::string_view result_word(TryResult result) {
+  switch (result) {
+    case TryResult::Answered:
+      return "answered";
+    case TryResult::Truncated:
+      return "truncated";
+    case TryResult::TimedOut:
+      return "timed-out";
+    case TryResult::Unreachable:
+      return "unreachable";
+    case TryResult::Malformed:
+      break;
+  }
+  return "malformed";
+}
+
+// Items on a line each.
+template <class Items, class ToText>
+void print_array(const Items& items, const ToText& to_text, std::ostream& out) {
+  out << '[';
+  const char* separator = "\n    ";
+  for (const auto& item : items) {
+    out << separator << to_text(item);
+    separator = ",\n    ";
+  }
+  out << (items.empty() ? "]" : "\n  ]");
+}
+
+std::string try_json(const StubTry& t) {
+  const bool answered = t.result == TryResult::Answered || t.result == TryResult::Truncated;
+  return "{\"name\": " + quoted(t.name.to_text()) +
+         ", \"type\": " + quoted(dns::rrtype_to_text(t.type)) +
+         ", \"server\": " + quoted(t.server.to_string()) +
+         ", \"transport\": " + (t.tcp ? "\"tcp\"" : "\"udp\"") +
+         ", \"result\": " + quoted(result_word(t.result)) +
+         ", \"rcode\": " + (answered ? quoted(dns::rcode_to_text(t.rcode)) : "null") +
+         ", \"answers\": " + std::to_string(t.answers) +
+         ", \"microseconds\": " + std::to_string(t.elapsed.count()) +
+         ", \"error\": " + (t.error ? quoted(t.error.message()) : "null") + '}';
+}
+
+std::string record_json(const Record& r) {
+  return "{\"name\": " + quoted(r.owner.to_text()) +
+         ", \"class\": " + quoted(dns::rrclass_to_text(r.rrclass)) +
+         ", \"type\": " + quoted(dns::rrtype_to_text(r.type)) +
+         ", \"ttl\": " + std::to_string(r.ttl) +
+         ", \"data\": " + quoted(dns::rdata_to_text(r.type, r.rdata)) + '}';
+}
+
+std::string extended_error_json(const ExtendedError& e) {
+  return "{\"code\": " + std::to_string(e.code) +
+         ", \"name\": " + (e.name().empty() ? "null" : quoted(e.name())) +
+         ", \"text\": " + quoted(e.text) + '}';
+}
+
+void print_json(const QueryOptions& options, const Question& question, const StubLookup& lookup,
+                std::ostream& out) {
+  const bool answered = lookup.status != StubStatus::NoServer;
+  const bool found = lookup.status == StubStatus::Found;
+  out << "{\n  \"name\": " << quoted(options.name) << ",\n  \"types\": [";
+  for (std::size_t i = 0; i < question.types.size(); ++i) {
+    out << (i == 0 ? "" : ", ") << quoted(dns::rrtype_to_text(question.types[i]));
+  }
+  out << "],\n  \"status\": " << quoted(status_word(lookup.status))
+      << ",\n  \"rcode\": " << (answered ? quoted(dns::rcode_to_text(lookup.rcode)) : "null")
+      << ",\n  \"found\": " << (found ? quoted(lookup.name.to_text()) : "null")
+      << ",\n  \"tries\": ";
+  print_array(lookup.tries, try_json, out);
+  out << ",\n  \"answer\": ";
+  print_array(merged(lookup, &Message::answer), record_json, out);
+  out << ",\n  \"authority\": ";
+  print_array(merged(lookup, &Message::authority), record_json, out);
+  out << ",\n  \"additional\": ";
+  print_array(merged(lookup, &Message::additional), record_json, out);
+  out << ",\n  \"extended_errors\": ";
+  print_array(extended_errors(lookup), extended_error_json, out);
+  out << "\n}\n";
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void explain(const QueryOptions& options, const Question& question, const StubLookup& lookup,
+             std::ostream& err) {
+  err << "clusterdns query: ";
+  switch (lookup.status) {
+    case StubStatus::Found:
+      break;
+    case StubStatus::NoData: {
+      std::string types;
+      for (const RRType type : question.types) {
+        types += (types.empty() ? "" : " or ") + dns::rrtype_to_text(type);
+      }
+      err << lookup.name.to_text() << " exists, but has no " << types << " records\n";
+      break;
+    }
+    case StubStatus::NXDomain: {
+      const auto names =
+          std::ranges::count_if(lookup.tries, [&, last = dns::Name{}](const StubTry& t) mutable {
+            const bool other = !(t.name == last);
+            last = t.name;
+            return other;
+          });
+      err << options.name << " does not exist (NXDOMAIN)";
+      if (names > 1) err << ", nor do the names of the search list";
+      err << '\n';
+      break;
+    }
+    case StubStatus::Failed:
+      err << lookup.name.to_text() << ": the server says " << dns::rcode_to_text(lookup.rcode)
+          << '\n';
+      break;
+    case StubStatus::NoServer: {
+      err << "no server answered for " << lookup.name.to_text();
+      if (!lookup.tries.empty()) {
+        const StubTry& t = lookup.tries.back();
+        err << " (" << t.server.to_string() << ": " << result_text(t) << ')';
+      }
+      err << "; is it running, and is --server right?\n";
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+int run_query(const QueryOptions& options, std::ostream& out, std::ostream& err) {
+  return run_query(options, std::string{kResolvConf}, out, err);
+}
+
+int run_query(const QueryOptions& options, const std::string& resolv_conf, std::ostream& out,
+              std::ostream& err) {
+  const std::optional<Question> question = read_question(options, err);
+  if (!question) return kQueryUsage;
+  const std::optional<dns::StubOptions> stub = read_options(options, resolv_conf, err);
+  if (!stub) return kQueryUsage;
+  StubLookup lookup;
+  try {
+    lookup = dns::stub_lookup(*stub, question->name, question->absolute, question->types);
+  } catch (const boost::system::system_error& e) {
+    err << "clusterdns query: no socket to ask with: " << e.code().message() << '\n';
+    return kQueryNotFound;
+  }
+  const bool json = options.format == OutputFormat::Json;
+  if (json) {
+    print_json(options, *question, lookup, out);
+  } else if (options.brief) {
+    print_short(lookup, out);
+  } else {
+    print_text(lookup, out);
+  }
+  if (lookup.status != StubStatus::Found && !json) explain(options, *question, lookup, err);
+  const bool exists = lookup.status == StubStatus::Found || lookup.status == StubStatus::NoData;
+  return exists ? kQueryFound : kQueryNotFound;
+}
+
+}  // namespace clusterdns::app

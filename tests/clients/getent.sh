@@ -1,0 +1,46 @@
+#!/bin/bash
+# glibc's own resolver, in a network namespace with its own resolv.conf, as in a pod.
+. "$(dirname "$0")/lib.sh"
+need ip iproute2
+need getent libc-bin
+[ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
+NS=clusterdns-$$
+on_exit() {
+  ip netns del "$NS" 2>/dev/null
+  rm -rf "/etc/netns/$NS"
+}
+ip netns add "$NS" 2>"$WORK/netns" || skip "no network namespaces here: $(cat "$WORK/netns")"
+ip netns exec "$NS" ip link set lo up || skip "no loopback interface in a network namespace"
+# getaddrinfo() asks only for families of which there is an address beside loopback's
+# (AI_ADDRCONFIG), so the namespace gets one of each, as a pod has.
+ip netns exec "$NS" ip address add 192.0.2.10/32 dev lo
+ip netns exec "$NS" ip address add 2001:db8::10/128 dev lo nodad 2>/dev/null
+mkdir -p "/etc/netns/$NS"
+cat >"/etc/netns/$NS/resolv.conf" <<'CONF'
+nameserver 127.0.0.1
+search default.svc.cluster.local svc.cluster.local cluster.local
+options ndots:5 timeout:5 attempts:1
+CONF
+printf 'hosts: dns\n' >"/etc/netns/$NS/nsswitch.conf"
+SERVER_PREFIX=(ip netns exec "$NS")
+# Port 53 of a namespace of our own: nobody else can have it.
+start_server 127.0.0.1:53 --manifests "$HERE/data" --no-forward
+ask() { limited ip netns exec "$NS" getent "$@"; }
+addresses() { ask "$@" | awk '$2 == "STREAM" || NF == 2 || $2 !~ /^(DGRAM|RAW)$/ {print $1}' | sort -u; }
+
+same "short name" 10.96.5.1 "$(addresses ahostsv4 web)"
+same "name and namespace" 10.96.5.3 "$(addresses ahostsv4 api.shop)"
+same "name, namespace, svc" 10.96.5.3 "$(addresses ahostsv4 api.shop.svc)"
+same "whole name" 10.96.5.1 "$(addresses ahostsv4 web.default.svc.cluster.local)"
+same "whole name with the dot" 10.96.5.1 "$(addresses ahostsv4 web.default.svc.cluster.local.)"
+same_set "both families" $'10.96.5.2\nfd00:10:96::502' "$(addresses ahosts dual)"
+same "IPv4 only, both asked" 10.96.5.1 "$(addresses ahosts web)"
+same_set "headless" $'10.244.5.1\n10.244.5.2\n10.244.5.3' "$(addresses ahostsv4 peers)"
+same "endpoint" 10.244.5.3 "$(addresses ahostsv4 peer-2.peers)"
+same "alias" 10.96.5.1 "$(addresses ahostsv4 alias)"
+same "large answer through TCP" 60 "$(addresses ahostsv4 many | wc -l)"
+same "reverse" "web.default.svc.cluster.local" "$(ask hosts 10.96.5.1 | awk '{print $2}')"
+same "reverse IPv6" "dual.default.svc.cluster.local" \
+  "$(ask hosts fd00:10:96::502 | awk '{print $2}')"
+same "not found" 2 "$(ask ahostsv4 nothing >/dev/null; echo $?)"
+same "not found, many dots" 2 "$(ask ahostsv4 a.b.c.d.e.f.cluster.local >/dev/null; echo $?)"

@@ -1,0 +1,3 @@
+module clusterdns.test/goresolver
+
+go 1.19

@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# Sourced by every client test: starts the real binary, compares, ends it, tells the result.
+#
+# Exit codes: 0 every comparison held and the server ended with 0; 1 otherwise; 77 skipped, with a
+# line `SKIPPED: reason`. CLUSTERDNS_BINARY names the server.
+set -uo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+: "${CLUSTERDNS_BINARY:?set it to the clusterdns binary}"
+# No client command may hang longer than this many seconds.
+LIMIT=${CLUSTERDNS_CLIENT_LIMIT:-60}
+# How long the server may take to start, in seconds: sanitizers on a loaded machine.
+START_LIMIT=30
+WORK=$(mktemp -d)
+FAILED=0
+PASSED=0
+SERVER_PID=
+# A command to run the server under, such as `ip netns exec NAME`.
+SERVER_PREFIX=()
+# Run at the end, for what a test set up itself.
+on_exit() { :; }
+
+skip() {
+  echo "SKIPPED: $*"
+  exit 77
+}
+
+need() { # command, Debian package
+  command -v "$1" >/dev/null || skip "$1 is not installed (Debian package $2)"
+}
+
+# start_server LISTEN [ARGUMENTS…]: sets SERVER_HOST and SERVER_PORT.
+start_server() {
+  local listen=$1 line deadline=$((SECONDS + START_LIMIT))
+  shift
+  mkfifo "$WORK/stdout"
+  "${SERVER_PREFIX[@]}" "$CLUSTERDNS_BINARY" serve --listen "$listen" "$@" \
+    >"$WORK/stdout" 2>"$WORK/stderr" &
+  SERVER_PID=$!
+  exec 3<"$WORK/stdout"
+  while [ $SECONDS -lt $deadline ] && IFS= read -r -t $START_LIMIT line <&3; do
+    echo "$line" >>"$WORK/log"
+    if [[ $line =~ Listening\ on\ (.*):([0-9]+)\ \(udp,\ tcp\)$ ]]; then
+      SERVER_HOST=${BASH_REMATCH[1]}
+      SERVER_PORT=${BASH_REMATCH[2]}
+      cat <&3 >>"$WORK/log" & # so that the server never blocks on a full pipe
+      exec 3<&-
+      return
+    fi
+  done
+  echo "FAILED: the server did not start"
+  cat "$WORK/log" "$WORK/stderr" 2>/dev/null
+  FAILED=1
+  exit 1
+}
+
+# limited COMMAND…: with the time limit.
+limited() { timeout "$LIMIT" "$@"; }
+
+# same WHAT EXPECTED ACTUAL
+same() {
+  if [ "$2" == "$3" ]; then
+    PASSED=$((PASSED + 1))
+  else
+    FAILED=$((FAILED + 1))
+    printf 'FAILED: %s\n--- expected\n%s\n--- got\n%s\n' "$1" "$2" "$3"
+  fi
+}
+
+# same_set WHAT EXPECTED ACTUAL: lines in any order.
+same_set() { same "$1" "$(sort <<<"$2")" "$(sort <<<"$3")"; }
+
+# holds WHAT COMMAND…
+holds() {
+  local what=$1
+  shift
+  same "$what" yes "$("$@" >/dev/null && echo yes || echo no)"
+}
+
+# contains WHAT PART TEXT
+contains() {
+  case $3 in
+    *"$2"*) PASSED=$((PASSED + 1)) ;;
+    *)
+      FAILED=$((FAILED + 1))
+      printf 'FAILED: %s\n--- expected to contain\n%s\n--- got\n%s\n' "$1" "$2" "$3"
+      ;;
+  esac
+}
+
+finish() {
+  local code=$?
+  trap - EXIT
+  if [ -n "$SERVER_PID" ]; then
+    kill -TERM "$SERVER_PID" 2>/dev/null
+    local exit_code=0
+    # Ends on its own; `timeout` cannot wait for our child, so a watchdog kills it late.
+    (
+      exec >/dev/null 2>&1
+      timeout 30 tail --pid="$SERVER_PID" -f /dev/null || kill -KILL "$SERVER_PID"
+    ) &
+    wait "$SERVER_PID" || exit_code=$?
+    if [ $exit_code -ne 0 ]; then
+      echo "FAILED: the server ended with exit code $exit_code"
+      cat "$WORK/log" "$WORK/stderr"
+      FAILED=$((FAILED + 1))
+    fi
+  fi
+  on_exit
+  rm -rf "$WORK"
+  [ $code -eq 77 ] && exit 77
+  if [ $FAILED -ne 0 ] || [ $code -ne 0 ]; then
+    echo "$PASSED comparisons held, $FAILED did not"
+    exit 1
+  fi
+  echo "$PASSED comparisons held"
+  exit 0
+}
+trap finish EXIT
