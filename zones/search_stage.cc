@@ -24,11 +24,11 @@ constexpr std::uint8_t kIp6Arpa[] = "\3ip6\4arpa";
 
 // What local data says about one candidate.
 enum class Tried : std::uint8_t {
-  NotMine,   // not in our zones
-  Missing,   // no such name
-  NoData,    // the name exists without the type; the answer is as it was
-  Found,     // the answer is complete
-  Outside,   // an alias leads out of our zones: the answer holds the chain, its last name the target
+  NotMine,  // not in our zones
+  Missing,  // no such name
+  NoData,   // the name exists without the type; the answer is as it was
+  Found,    // the answer is complete
+  Outside,  // an alias leads out of our zones: the answer holds the chain, its last name the target
   NotReady,  // no data yet; the answer says SERVFAIL
 };
 
@@ -128,8 +128,8 @@ Tried try_local(const dns::Route& route, const dns::WorkerContext& worker, const
           answer.error = {true, dns::ExtendedError::Other, "the CNAME chain is too long"};
           return Tried::Found;
         }
-        const std::uint8_t next = answer.add_name(outcome.alias.data(),
-                                                  static_cast<std::uint8_t>(outcome.alias.size()));
+        const std::uint8_t next =
+            answer.add_name(outcome.alias.data(), static_cast<std::uint8_t>(outcome.alias.size()));
         add_link(answer, index, next, outcome.ttl);
         if (type == RRType::ANY) return Tried::Found;
         name = outcome.alias;
@@ -169,9 +169,13 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
       switch (try_here(false)) {
         case Tried::Found:
         case Tried::NotReady:
-        case Tried::Outside: return;  // answered, or handed on
-        case Tried::NoData: no_data_at_ = std::min(no_data_at_, index_); break;
-        case Tried::Missing: break;
+        case Tried::Outside:
+          return;  // answered, or handed on
+        case Tried::NoData:
+          no_data_at_ = std::min(no_data_at_, index_);
+          break;
+        case Tried::Missing:
+          break;
         case Tried::NotMine:
           if (no_data_at_ == kNone && !upstream_failed_ && ask()) return;
           break;
@@ -184,8 +188,7 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
   [[nodiscard]] bool make_candidate(std::size_t index) noexcept {
-    const auto made =
-        Name(query_->query.name()).append(stage_.options_.suffixes[index].view());
+    const auto made = Name(query_->query.name()).append(stage_.options_.suffixes[index].view());
     if (made) candidate_ = *made;
     return made.has_value();
   }
@@ -216,12 +219,12 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
         dns::find_upstream(*query_->route, candidate_.view(), query_->client);
     if (upstream == nullptr) return false;
     const auto request = dns::make_request(query_->query, candidate_.view());
-    upstream->ask(*query_->worker, request, [self = shared_from_this()](
-                                                const dns::Upstream::Reply& reply) {
-      if (self->take(reply)) return;
-      ++self->index_;
-      self->run();
-    });
+    upstream->ask(*query_->worker, request,
+                  [self = shared_from_this()](const dns::Upstream::Reply& reply) {
+                    if (self->take(reply)) return;
+                    ++self->index_;
+                    self->run();
+                  });
     return true;
   }
 
@@ -252,14 +255,16 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
       dns::finish_with_reply(*query_, {chain.data(), 1}, *message, false);
       return true;
     }
-    if (chain.size() == 1 || !dns::is_local_name(*query_->route, last, *query_->worker)) return false;
+    if (chain.size() == 1 || !dns::is_local_name(*query_->route, last, *query_->worker))
+      return false;
     dns::follow_chain(std::move(query_), std::move(chain), last, /*authoritative=*/false);
     return true;
   }
 
   // No candidate was it: NODATA of the first that exists, else the name as it is.
   void end() {
-    if (no_data_at_ != kNone && make_candidate(no_data_at_) && try_here(true) == Tried::Found) return;
+    if (no_data_at_ != kNone && make_candidate(no_data_at_) && try_here(true) == Tried::Found)
+      return;
     if (upstream_failed_) return dns::answer_failure(*query_, failure_);
     if (dns::Upstream* const upstream =
             dns::find_upstream(*query_->route, query_->query.name(), query_->client)) {
@@ -298,10 +303,11 @@ std::vector<Name> SearchStage::pod_search_list(std::string_view pod_namespace, c
   return list;
 }
 
-SearchStage::SearchStage(Options options) : options_([&] {
-      if (options.suffixes.size() > kMaxSuffixes) options.suffixes.resize(kMaxSuffixes);
-      return std::move(options);
-    }()) {}
+SearchStage::SearchStage(Options options)
+    : options_([&] {
+        if (options.suffixes.size() > kMaxSuffixes) options.suffixes.resize(kMaxSuffixes);
+        return std::move(options);
+      }()) {}
 
 SearchStage::~SearchStage() = default;
 
@@ -319,8 +325,10 @@ bool SearchStage::applies(const dns::QueryContext& ctx) const noexcept {
     case RRType::NS:
     case RRType::SOA:
     case RRType::DS:
-    case RRType::DNSKEY: return false;
-    default: break;
+    case RRType::DNSKEY:
+      return false;
+    default:
+      break;
   }
   // Zone transfers and other types that are no data (RFC 6895 3.1), ANY aside.
   const auto type = static_cast<std::uint16_t>(query.qtype);
@@ -345,15 +353,19 @@ Verdict SearchStage::handle(dns::QueryContext& ctx) noexcept {
     candidate = *made;
     switch (try_local(route, *ctx.worker, candidate, ctx.query.qtype, false, ctx.answer)) {
       case Tried::Found:
-      case Tried::NotReady: return Verdict::Answered;
+      case Tried::NotReady:
+        return Verdict::Answered;
       case Tried::Outside: {
         auto chain = chain_of(ctx.answer);
         const Name target = chain.back().target;
         dns::follow_chain(ctx.defer(), std::move(chain), target);
         return Verdict::Deferred;
       }
-      case Tried::NoData: no_data_at = std::min(no_data_at, i); break;
-      case Tried::Missing: break;
+      case Tried::NoData:
+        no_data_at = std::min(no_data_at, i);
+        break;
+      case Tried::Missing:
+        break;
       case Tried::NotMine:
         // A name of ours that exists decides; no upstream is waited for then.
         if (no_data_at == count &&

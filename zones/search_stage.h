@@ -2,8 +2,8 @@
 //
 // A pod's resolver asks `python-www.default.svc.cluster.local` by itself; a laptop's asks
 // `python-www`. For such clients a name outside our zones, with few dots, is tried with each suffix
-// of a list, as resolv.conf(5) has it, and then goes its way as it is. The answer is honest: a CNAME
-// from the asked name to the one that was found, then its RRset.
+// of a list, as resolv.conf(5) has it, and then goes its way as it is. The answer is honest: a
+// CNAME from the asked name to the one that was found, then its RRset.
 #pragma once
 
 #include <memory>
@@ -44,8 +44,8 @@ class SearchStage final : public dns::Stage {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "search"; }
   // Answers, defers (to an upstream), or, when no candidate exists, Verdict::Next if an upstream
-  // takes the name as it is, else NXDOMAIN. A candidate that exists without the asked type makes the
-  // answer NODATA.
+  // takes the name as it is, else NXDOMAIN. A candidate that exists without the asked type makes
+  // the answer NODATA.
   [[nodiscard]] dns::Verdict handle(dns::QueryContext& ctx) noexcept override;
   void attach(dns::WorkerContext& worker) override;
 
@@ -62,7 +62,7 @@ class SearchStage final : public dns::Stage {
   [[nodiscard]] bool applies(const dns::QueryContext& ctx) const noexcept;
 
   const Options options_;
-  std::mutex mutex_;             // for attach
+  std::mutex mutex_;              // for attach
   std::vector<Scratch> scratch_;  // by worker
 };
 

@@ -6,10 +6,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
-
-#include <boost/asio/posix/stream_descriptor.hpp>
 
 namespace clusterdns::dns {
 namespace {
@@ -136,8 +135,8 @@ bool AresChannel::open() {
   // Everything is given, so that neither resolv.conf nor the environment is read. One server, one
   // try: which upstream is asked next, and when, is decided above, where the dead ones are known.
   ares_options options{};
-  options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
-                  ARES_FLAG_STAYOPEN;
+  options.flags =
+      ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_STAYOPEN;
   // Truncated replies come to us; the TCP channel is another one.
   options.flags |= transport_ == Transport::Tcp ? ARES_FLAG_USEVC : ARES_FLAG_IGNTC;
   options.timeout = static_cast<int>(timeout_.count());
@@ -148,8 +147,8 @@ bool AresChannel::open() {
   options.sock_state_cb = &Hooks::state;
   options.sock_state_cb_data = this;
   const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
-                   ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_SERVERS |
-                   ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_NOROTATE;
+                   ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_SERVERS | ARES_OPT_DOMAINS |
+                   ARES_OPT_SORTLIST | ARES_OPT_NOROTATE;
   if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) {
     channel_ = nullptr;
     return false;
@@ -211,10 +210,13 @@ void AresChannel::answered(AresAttempt& attempt, int status, const std::uint8_t*
         attempt.done(AresAttempt::Outcome::Reply, {message, static_cast<std::size_t>(size)}, false);
       }
       return;
-    case ARES_ETIMEOUT: return attempt.done(AresAttempt::Outcome::Timeout, {}, false);
+    case ARES_ETIMEOUT:
+      return attempt.done(AresAttempt::Outcome::Timeout, {}, false);
     case ARES_EDESTRUCTION:
-    case ARES_ECANCELLED: return attempt.done(AresAttempt::Outcome::Gone, {}, false);
-    default: return attempt.done(AresAttempt::Outcome::Failed, {}, false);
+    case ARES_ECANCELLED:
+      return attempt.done(AresAttempt::Outcome::Gone, {}, false);
+    default:
+      return attempt.done(AresAttempt::Outcome::Failed, {}, false);
   }
 }
 

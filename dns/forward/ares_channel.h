@@ -18,13 +18,12 @@
 
 #include <array>
 #include <bitset>
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
 
 #include "dns/query/stage.h"
 
@@ -74,10 +73,10 @@ class ReceiveBatch {
 class AresAttempt {
  public:
   enum class Outcome : std::uint8_t {
-    Reply,    // a message whose id and question are the request's
-    Failed,   // refused, unreachable, connection lost, out of descriptors or memory
+    Reply,   // a message whose id and question are the request's
+    Failed,  // refused, unreachable, connection lost, out of descriptors or memory
     Timeout,
-    Gone,     // the channel was destroyed
+    Gone,  // the channel was destroyed
   };
 
   AresAttempt() = default;

@@ -37,13 +37,17 @@ class ChainFollower : public std::enable_shared_from_this<ChainFollower> {
       if (loops()) return end_early(kLoop);
       start_answer();
       LocalData* holder = nullptr;
-      const auto outcome =
-          look_up_local(*query_->route, target_.view(), query_->query.qtype,
-                        static_cast<std::uint8_t>(chain_.size()), answer_, *query_->worker, &holder);
+      const auto outcome = look_up_local(*query_->route, target_.view(), query_->query.qtype,
+                                         static_cast<std::uint8_t>(chain_.size()), answer_,
+                                         *query_->worker, &holder);
       switch (outcome.found) {
-        case LocalData::Found::NotMine: return ask();
-        case LocalData::Found::Data: return query_->finish(answer_);
-        case LocalData::Found::NXDomain: answer_.rcode = Rcode::NXDomain; [[fallthrough]];
+        case LocalData::Found::NotMine:
+          return ask();
+        case LocalData::Found::Data:
+          return query_->finish(answer_);
+        case LocalData::Found::NXDomain:
+          answer_.rcode = Rcode::NXDomain;
+          [[fallthrough]];
         case LocalData::Found::NoData:
           holder->add_soa(target_.view(), static_cast<std::uint8_t>(chain_.size()), answer_);
           return query_->finish(answer_);
@@ -99,9 +103,7 @@ class ChainFollower : public std::enable_shared_from_this<ChainFollower> {
     query_->finish(answer_);
   }
 
-  void fail(const ExtendedErrorNote& note) noexcept {
-    end_early_with(Rcode::ServFail, note);
-  }
+  void fail(const ExtendedErrorNote& note) noexcept { end_early_with(Rcode::ServFail, note); }
   void end_early_with(Rcode rcode, const ExtendedErrorNote& note) noexcept {
     start_answer();
     answer_.rcode = rcode;
@@ -116,8 +118,9 @@ class ChainFollower : public std::enable_shared_from_this<ChainFollower> {
       return query_->finish(answer_);
     }
     const auto request = make_request(query_->query, target_.view());
-    upstream->ask(*query_->worker, request,
-                  [self = shared_from_this()](const Upstream::Reply& reply) { self->on_reply(reply); });
+    upstream->ask(
+        *query_->worker, request,
+        [self = shared_from_this()](const Upstream::Reply& reply) { self->on_reply(reply); });
   }
 
   void on_reply(const Upstream::Reply& reply) {

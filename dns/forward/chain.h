@@ -19,8 +19,8 @@ struct ChainLink {
   std::uint32_t ttl = 0;  // seconds
 };
 
-// Keeps the tables behind LocalData from being freed during a look-up outside a batch; inside one it
-// does nothing. What was found must be encoded before it ends.
+// Keeps the tables behind LocalData from being freed during a look-up outside a batch; inside one
+// it does nothing. What was found must be encoded before it ends.
 class TableGuard {
  public:
   explicit TableGuard(const WorkerContext& worker) noexcept;
@@ -49,7 +49,8 @@ class TableGuard {
 // Finishes `query`, whose name leads over `chain` to `target`: `target` is resolved for the query's
 // type, in our zones first, else by the upstream that covers it and allows the client. The first
 // owner of `chain` is the question name, each next one the target before it; `target` is the last
-// target. CNAMEs in an upstream's answer are followed when it did not, and they lead into our zones.
+// target. CNAMEs in an upstream's answer are followed when it did not, and they lead into our
+// zones.
 //
 // The response holds the chain, then what was found, with the rcode of the last name (RFC 6604)
 // and the SOA of a negative answer. AA tells what `authoritative` says, which is about the first

@@ -65,9 +65,7 @@ class CallbackExchange final : public UpstreamChannel::Exchange {
   CallbackExchange(std::span<const std::uint8_t> request, Upstream::Callback callback)
       : request_(request.begin(), request.end()), callback_(std::move(callback)) {}
 
-  [[nodiscard]] std::span<const std::uint8_t> request() const noexcept override {
-    return request_;
-  }
+  [[nodiscard]] std::span<const std::uint8_t> request() const noexcept override { return request_; }
   void done(const Upstream::Reply& reply) noexcept override { callback_(reply); }
 
  private:

@@ -155,8 +155,8 @@ void relay(DeferredQuery& query, const Upstream::Reply& reply) noexcept {
   if (!reply.ok) return answer_failure(query, reply.error);
   std::vector<std::uint8_t> response;
   if (!build_response(query.query, reply.message, query.limit, query.route->udp_size, response)) {
-    return answer_failure(
-        query, {true, ExtendedError::InvalidData, "the upstream's answer is malformed"});
+    return answer_failure(query,
+                          {true, ExtendedError::InvalidData, "the upstream's answer is malformed"});
   }
   query.finish_raw(response);
 }

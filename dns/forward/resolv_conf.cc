@@ -50,9 +50,9 @@ bool read_option(std::string_view option, ResolvConf& conf) {
   if (option == "trust-ad") return conf.trust_ad = true;
   // Known to glibc or the BSDs and without a meaning for a forwarder.
   for (const std::string_view known :
-       {"debug", "single-request", "single-request-reopen", "no-tld-query", "no-reload",
-        "no-aaaa", "inet6", "ip6-bytestring", "ip6-dotint", "no-ip6-dotint", "insecure1",
-        "insecure2", "no-check-names"}) {
+       {"debug", "single-request", "single-request-reopen", "no-tld-query", "no-reload", "no-aaaa",
+        "inet6", "ip6-bytestring", "ip6-dotint", "no-ip6-dotint", "insecure1", "insecure2",
+        "no-check-names"}) {
     if (option == known) return true;
   }
   return false;
@@ -123,7 +123,8 @@ std::optional<ResolvConf> load_resolv_conf(const std::string& path, std::string*
     return std::nullopt;
   }
   if (text.size() > kMaxResolvConfSize) {
-    *error = path + ": over " + std::to_string(kMaxResolvConfSize) + " octets, this is no resolv.conf";
+    *error =
+        path + ": over " + std::to_string(kMaxResolvConfSize) + " octets, this is no resolv.conf";
     return std::nullopt;
   }
   return parse_resolv_conf(text, path);

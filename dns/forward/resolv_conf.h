@@ -1,12 +1,11 @@
 // The machine's resolver configuration, by the rules of glibc (resolv.conf(5)).
 #pragma once
 
+#include <boost/asio/ip/address.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/asio/ip/address.hpp>
 
 namespace clusterdns::dns {
 

@@ -69,8 +69,7 @@ std::optional<Endpoint> parse_upstream(std::string_view text, std::string* error
   bool has_port = false;
   if (!host.empty() && host.front() == '[') {
     const std::size_t close = host.find(']');
-    if (close == std::string_view::npos ||
-        (close + 1 < host.size() && host[close + 1] != ':')) {
+    if (close == std::string_view::npos || (close + 1 < host.size() && host[close + 1] != ':')) {
       *error = quoted() + ": write an IPv6 address with a port as [2001:db8::1]:53";
       return std::nullopt;
     }
@@ -78,7 +77,8 @@ std::optional<Endpoint> parse_upstream(std::string_view text, std::string* error
     if (has_port) port_text = host.substr(close + 2);
     host = host.substr(1, close - 1);
   } else if (const std::size_t colon = host.find(':');
-             colon != std::string_view::npos && host.find(':', colon + 1) == std::string_view::npos) {
+             colon != std::string_view::npos &&
+             host.find(':', colon + 1) == std::string_view::npos) {
     has_port = true;
     port_text = host.substr(colon + 1);
     host = host.substr(0, colon);
@@ -158,17 +158,14 @@ std::optional<MachineUpstreams> machine_upstreams(const std::string& path,
       const Endpoint endpoint = make_endpoint(server, kDnsPort);
       const bool self = is_self(endpoint, listens, interfaces);
       (self ? machine.ourselves : machine.upstreams).push_back(endpoint);
-      if (self) {
-        machine.warnings.push_back(name + ": nameserver " + server.to_string() +
-                                   " is this server itself and is not used as an upstream");
-      }
     }
   };
   sort_out(*conf, path);
   if (machine.upstreams.empty() && !machine.ourselves.empty() && !fallback_path.empty() &&
       fallback_path != path) {
     std::string unused;
-    if (const auto other = load_resolv_conf(fallback_path, &unused)) sort_out(*other, fallback_path);
+    if (const auto other = load_resolv_conf(fallback_path, &unused))
+      sort_out(*other, fallback_path);
   }
   return machine;
 }

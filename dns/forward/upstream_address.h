@@ -1,12 +1,11 @@
 // Addresses of upstreams: read from text, and told apart from our own.
 #pragma once
 
+#include <boost/asio/ip/address.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/asio/ip/address.hpp>
 
 #include "dns/query/stage.h"
 
@@ -40,7 +39,7 @@ struct MachineUpstreams {
   std::string path;                   // the file that was used
   std::vector<Endpoint> upstreams;    // in file order
   std::vector<Endpoint> ourselves;    // left out: a query to them would come back to us
-  std::vector<std::string> warnings;  // for the log
+  std::vector<std::string> warnings;  // lines that were not understood, for the log
 };
 
 // systemd-resolved keeps the real upstreams here while /etc/resolv.conf names its own stub.
@@ -50,7 +49,7 @@ inline constexpr std::string_view kResolvedUpstreams = "/run/systemd/resolve/res
 // `fallback_path` are tried: a machine whose resolv.conf points to us still has upstreams.
 // nullopt when `path` cannot be read; `*error` tells why.
 [[nodiscard]] std::optional<MachineUpstreams> machine_upstreams(
-    const std::string& path, const std::string& fallback_path,
-    const std::vector<Endpoint>& listens, std::string* error);
+    const std::string& path, const std::string& fallback_path, const std::vector<Endpoint>& listens,
+    std::string* error);
 
 }  // namespace clusterdns::dns

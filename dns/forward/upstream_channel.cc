@@ -32,8 +32,10 @@ bool answers(std::span<const std::uint8_t> request, std::span<const std::uint8_t
   if (asked == 0 || question_size(reply) != asked) return false;
   if ((load_u16(reply.data() + 2) & (kFlagQR | 0x7800)) != kFlagQR) return false;
   const std::size_t name = asked - 4;
-  return equal_ignoring_case(reply.subspan(kHeaderSize, name), request.subspan(kHeaderSize, name)) &&
-         std::memcmp(reply.data() + kHeaderSize + name, request.data() + kHeaderSize + name, 4) == 0;
+  return equal_ignoring_case(reply.subspan(kHeaderSize, name),
+                             request.subspan(kHeaderSize, name)) &&
+         std::memcmp(reply.data() + kHeaderSize + name, request.data() + kHeaderSize + name, 4) ==
+             0;
 }
 
 }  // namespace
@@ -113,7 +115,8 @@ void UpstreamChannel::ask(std::unique_ptr<Exchange> owned) noexcept {
   }
   if (outstanding_ >= kMaxOutstanding) {
     count(counters_.over_limit);
-    owned->done({false, {}, {true, ExtendedError::Other, "too many queries to upstreams under way"}});
+    owned->done(
+        {false, {}, {true, ExtendedError::Other, "too many queries to upstreams under way"}});
     return;
   }
   Exchange& exchange = *owned.release();
@@ -133,9 +136,15 @@ void UpstreamChannel::ask(std::unique_ptr<Exchange> owned) noexcept {
 // Where the policy starts.
 std::size_t UpstreamChannel::first_choice() noexcept {
   switch (policy_) {
-    case ForwardPolicy::Random: turn_ = servers_.size() > 1 ? random_ids_.next() : 0; break;
-    case ForwardPolicy::RoundRobin: ++turn_; break;
-    case ForwardPolicy::Sequential: turn_ = 0; break;
+    case ForwardPolicy::Random:
+      turn_ = servers_.size() > 1 ? random_ids_.next() : 0;
+      break;
+    case ForwardPolicy::RoundRobin:
+      ++turn_;
+      break;
+    case ForwardPolicy::Sequential:
+      turn_ = 0;
+      break;
   }
   turn_ %= servers_.size();
   for (std::size_t i = 0; i < servers_.size(); ++i) {
@@ -229,8 +238,11 @@ void UpstreamChannel::attempt_done(Attempt& attempt, AresAttempt::Outcome outcom
       return on_reply(exchange, attempt.upstream, attempt.transport, message, cut);
     case AresAttempt::Outcome::Failed:
       return on_failure(exchange, attempt.upstream, attempt.transport);
-    case AresAttempt::Outcome::Timeout: exchange.silent_ = true; break;
-    case AresAttempt::Outcome::Gone: break;
+    case AresAttempt::Outcome::Timeout:
+      exchange.silent_ = true;
+      break;
+    case AresAttempt::Outcome::Gone:
+      break;
   }
   // c-ares' time is ours, so that the tick ends the exchange soon.
 }
@@ -330,8 +342,7 @@ void UpstreamChannel::finish(Exchange& exchange, const Upstream::Reply& reply) n
 }
 
 bool UpstreamChannel::idle() const noexcept {
-  return outstanding_ == 0 &&
-         std::all_of(servers_.begin(), servers_.end(), [](const auto& server) {
+  return outstanding_ == 0 && std::all_of(servers_.begin(), servers_.end(), [](const auto& server) {
            return (!server->udp || server->udp->outstanding() == 0) &&
                   (!server->tcp || server->tcp->outstanding() == 0) && server->retired.empty();
          });

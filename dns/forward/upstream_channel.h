@@ -7,16 +7,15 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/intrusive/list.hpp>
 
 #include "dns/forward/ares_channel.h"
 #include "dns/query/stage.h"
@@ -59,14 +58,14 @@ struct ForwardOptions {
 // What one worker counted since it started. Written by the worker, readable from any thread.
 struct ForwardCounters {
   std::atomic<std::uint64_t> questions{0};
-  std::atomic<std::uint64_t> requests{0};      // sent to upstreams, retries and probes included
+  std::atomic<std::uint64_t> requests{0};  // sent to upstreams, retries and probes included
   std::atomic<std::uint64_t> replies{0};
-  std::atomic<std::uint64_t> retries{0};       // after silence
+  std::atomic<std::uint64_t> retries{0};  // after silence
   std::atomic<std::uint64_t> second_opinions{0};
   std::atomic<std::uint64_t> tcp_after_tc{0};
-  std::atomic<std::uint64_t> invalid{0};       // replies that are no answer to the question
-  std::atomic<std::uint64_t> failed{0};        // questions that ended without a reply
-  std::atomic<std::uint64_t> over_limit{0};    // questions refused at kMaxOutstanding
+  std::atomic<std::uint64_t> invalid{0};     // replies that are no answer to the question
+  std::atomic<std::uint64_t> failed{0};      // questions that ended without a reply
+  std::atomic<std::uint64_t> over_limit{0};  // questions refused at kMaxOutstanding
   std::atomic<std::uint64_t> marked_dead{0};
   std::atomic<std::uint64_t> ticks{0};
 };

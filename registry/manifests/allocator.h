@@ -21,8 +21,8 @@ enum class PoolKind : std::uint8_t {
   // As kube-apiserver: the first part of the range (at most 256 addresses, 1/16th of small ranges)
   // is for explicit addresses and used only when the rest is full.
   Services,
-  // As a cluster whose nodes have a /24 each: last octet 0 (network), 1 (bridge) and 255 (broadcast)
-  // are no pod's. IPv6 leaves out only the range's first two.
+  // As a cluster whose nodes have a /24 each: last octet 0 (network), 1 (bridge) and 255
+  // (broadcast) are no pod's. IPv6 leaves out only the range's first two.
   Pods,
 };
 

@@ -238,7 +238,8 @@ std::vector<EndpointPort> resolve_ports(const Service& service, const PodSpec& s
   ports.reserve(service.ports.size());
   for (const ServicePort& port : service.ports) {
     // A pod without a port of that name is an endpoint all the same, only not at this port.
-    if (const auto number = resolve(port, spec)) ports.push_back({port.name, port.protocol, *number});
+    const auto number = resolve(port, spec);
+    if (number) ports.push_back({port.name, port.protocol, *number});
   }
   return ports;
 }

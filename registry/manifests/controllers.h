@@ -35,8 +35,9 @@ struct PlannedPod {
 //    DaemonSet matches (adoption); a Deployment or ReplicaSet makes the missing ones only.
 //  - A Deployment whose ReplicaSets are listed leaves the pods to these.
 //  - Pods that ended (Succeeded, Failed) are not in the result.
-[[nodiscard]] std::vector<PlannedPod> plan_pods(const std::vector<const PodManifest*>& pods,
-                                                const std::vector<const WorkloadManifest*>& workloads);
+[[nodiscard]] std::vector<PlannedPod> plan_pods(
+    const std::vector<const PodManifest*>& pods,
+    const std::vector<const WorkloadManifest*>& workloads);
 
 // The IP families of a Service in order, by its policy, ipFamilies and explicit cluster IPs, in a
 // cluster of these families (the first is the primary one). A family that the cluster lacks can be

@@ -31,10 +31,8 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
 }
 
 bool is_number(const std::string& text) {
-  if (text.empty() || text.find_first_not_of("0123456789+-.eE_xabcdefABCDEF") != std::string::npos) {
-    return false;
-  }
-  const char first = text.front();
+  if (text.empty()) return false;
+  const char first = text.front();  // not "inf" and "nan", which YAML spells differently
   if (first != '+' && first != '-' && first != '.' && (first < '0' || first > '9')) return false;
   char* end = nullptr;
   std::strtod(text.c_str(), &end);

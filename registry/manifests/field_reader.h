@@ -14,9 +14,9 @@
 
 namespace clusterdns::registry {
 
-// A place in an object (`spec.ports[0]`) and the errors found in the object so far. Copies share the
-// error list. A field that is absent or null is no error: the API server drops nulls before it fills
-// in defaults. A field of the wrong type is one, and reads as absent.
+// A place in an object (`spec.ports[0]`) and the errors found in the object so far. Copies share
+// the error list. A field that is absent or null is no error: the API server drops nulls before it
+// fills in defaults. A field of the wrong type is one, and reads as absent.
 class Field {
  public:
   // `errors` must outlive this and every field derived from it. `node` may be null: absent.

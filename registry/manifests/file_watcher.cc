@@ -257,8 +257,8 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
     if (inotify_.is_open()) inotify_.close(ignored);
     watches_.clear();
     burst_start_.reset();
-    warning_(std::string("inotify: ") + std::strerror(reason) + "; looking for changed files every " +
-             std::to_string(kWatchPollInterval.count()) +
+    warning_(std::string("inotify: ") + std::strerror(reason) +
+             "; looking for changed files every " + std::to_string(kWatchPollInterval.count()) +
              " s instead (raise fs.inotify.max_user_watches and max_user_instances)");
     poll();
   }

@@ -28,8 +28,8 @@ inline constexpr std::chrono::seconds kWatchPollInterval{2};
 // All calls and callbacks on the thread that runs the io_context.
 class FileWatcher {
  public:
-  // `changed` means "look again"; it may come without a change. `warning` gets at most one sentence,
-  // when the fallback begins.
+  // `changed` means "look again"; it may come without a change. `warning` gets at most one
+  // sentence, when the fallback begins.
   FileWatcher(boost::asio::io_context& io, std::vector<std::filesystem::path> paths,
               std::function<void()> changed, std::function<void(const std::string&)> warning);
   // As stop(); no callback comes afterwards.

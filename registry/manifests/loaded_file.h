@@ -11,8 +11,8 @@
 
 namespace clusterdns::registry {
 
-// A manifest of 100,000 endpoints, as kubectl prints it, is some 50 MiB; what is far larger is not a
-// manifest.
+// A manifest of 100,000 endpoints, as kubectl prints it, is some 50 MiB; what is far larger is not
+// a manifest.
 inline constexpr std::int64_t kMaxManifestBytes = 256LL * 1024 * 1024;
 
 struct LoadedFile {
@@ -26,8 +26,9 @@ struct LoadedFile {
 };
 
 // Reads `file` and replaces its objects. What cannot be read keeps its last good state: all objects
-// when the text is not YAML or cannot be opened, single ones when only these are wrong. Findings are
-// added to `diagnostics`, each saying what was kept. Objects replaced or gone end up in `replaced`.
+// when the text is not YAML or cannot be opened, single ones when only these are wrong. Findings
+// are added to `diagnostics`, each saying what was kept. Objects replaced or gone end up in
+// `replaced`.
 void reload_file(LoadedFile& file, const FileStamp& stamp, const ReadOptions& options,
                  std::vector<Diagnostic>& diagnostics, std::vector<ManifestObject>& replaced);
 

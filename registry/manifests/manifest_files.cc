@@ -60,8 +60,8 @@ class Lister {
   void add(const fs::path& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) != 0) {
-      problem(Diagnostic::Severity::Error,
-              path.native() + ": " + std::strerror(errno) + "; give a manifest or a folder of them");
+      problem(Diagnostic::Severity::Error, path.native() + ": " + std::strerror(errno) +
+                                               "; give a manifest or a folder of them");
       return;
     }
     if (!S_ISDIR(status.st_mode)) return add_file(path);

@@ -36,8 +36,8 @@ struct FileListing {
 };
 
 // Paths in the order given; of a folder all *.yaml, *.yml and *.json in it and below, by name.
-// Entries that begin with '.' are left out, which is also how a mounted ConfigMap's `..data` is read
-// only once. Symbolic links are followed.
+// Entries that begin with '.' are left out, which is also how a mounted ConfigMap's `..data` is
+// read only once. Symbolic links are followed.
 [[nodiscard]] FileListing list_manifest_files(const std::vector<std::filesystem::path>& paths);
 
 // The walk itself. `on_folder` is called before a folder's entries are read, so that a watch set

@@ -38,8 +38,8 @@ class ManifestSource {
   ManifestSource& operator=(const ManifestSource&) = delete;
 
   // Reads what is new or changed since the last call (at first everything) and commits once to the
-  // store if that made a difference. The findings are about what was read now; whether errors at the
-  // first call are a reason to stop is the caller's choice. What is good is served in any case.
+  // store if that made a difference. The findings are about what was read now; whether errors at
+  // the first call are a reason to stop is the caller's choice. What is good is served in any case.
   [[nodiscard]] std::vector<Diagnostic> load();
 
   // From now on files that change are loaded within 100 ms. `on_reload` is called after each load

@@ -29,8 +29,8 @@ struct ReadObject {
   std::vector<YamlError> warnings;
 };
 
-// Reads one object, or every element of a List. `file` is kept with OtherObjects. Unknown fields are
-// ignored, and unknown kinds become OtherObject whatever is in them.
+// Reads one object, or every element of a List. `file` is kept with OtherObjects. Unknown fields
+// are ignored, and unknown kinds become OtherObject whatever is in them.
 [[nodiscard]] std::vector<ReadObject> read_objects(const YamlNode& node, const std::string& file,
                                                    const ReadOptions& options = {});
 

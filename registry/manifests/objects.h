@@ -125,8 +125,9 @@ struct OtherObject {
   }
 };
 
-using ManifestBody = std::variant<NamespaceManifest, ServiceManifest, EndpointsManifest,
-                                  EndpointSliceManifest, PodManifest, WorkloadManifest, OtherObject>;
+using ManifestBody =
+    std::variant<NamespaceManifest, ServiceManifest, EndpointsManifest, EndpointSliceManifest,
+                 PodManifest, WorkloadManifest, OtherObject>;
 
 struct ManifestObject {
   ManifestBody body;

@@ -57,10 +57,10 @@ struct YamlError {
   std::string what;
 };
 
-// Reads all documents of `input` and calls `visit` for each non-empty one, in order. The elements of
-// a top-level `items` sequence (a Kubernetes List) that name their own `kind` are handed over one by
-// one, before the rest of the document, and are missing from it.
-// Returns the first syntax error or exceeded limit; what came before it has been visited.
+// Reads all documents of `input` and calls `visit` for each non-empty one, in order. The elements
+// of a top-level `items` sequence (a Kubernetes List) that name their own `kind` are handed over
+// one by one, before the rest of the document, and are missing from it. Returns the first syntax
+// error or exceeded limit; what came before it has been visited.
 [[nodiscard]] std::optional<YamlError> read_yaml(
     std::istream& input, const std::function<void(const YamlNode&)>& visit);
 

@@ -1,28 +1,14 @@
 #!/bin/bash
 # glibc's own resolver, in a network namespace with its own resolv.conf, as in a pod.
 . "$(dirname "$0")/lib.sh"
-need ip iproute2
 need getent libc-bin
-[ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
-NS=clusterdns-$$
-on_exit() {
-  ip netns del "$NS" 2>/dev/null
-  rm -rf "/etc/netns/$NS"
-}
-ip netns add "$NS" 2>"$WORK/netns" || skip "no network namespaces here: $(cat "$WORK/netns")"
-ip netns exec "$NS" ip link set lo up || skip "no loopback interface in a network namespace"
-# getaddrinfo() asks only for families of which there is an address beside loopback's
-# (AI_ADDRCONFIG), so the namespace gets one of each, as a pod has.
-ip netns exec "$NS" ip address add 192.0.2.10/32 dev lo
-ip netns exec "$NS" ip address add 2001:db8::10/128 dev lo nodad 2>/dev/null
-mkdir -p "/etc/netns/$NS"
+enter_namespace
 cat >"/etc/netns/$NS/resolv.conf" <<'CONF'
 nameserver 127.0.0.1
 search default.svc.cluster.local svc.cluster.local cluster.local
 options ndots:5 timeout:5 attempts:1
 CONF
 printf 'hosts: dns\n' >"/etc/netns/$NS/nsswitch.conf"
-SERVER_PREFIX=(ip netns exec "$NS")
 # Port 53 of a namespace of our own: nobody else can have it.
 start_server 127.0.0.1:53 --manifests "$HERE/data" --no-forward
 ask() { limited ip netns exec "$NS" getent "$@"; }

@@ -14,9 +14,10 @@ START_LIMIT=30
 WORK=$(mktemp -d)
 FAILED=0
 PASSED=0
-SERVER_PID=
+SERVER_PIDS=()
 # A command to run the server under, such as `ip netns exec NAME`.
 SERVER_PREFIX=()
+NS=
 # Run at the end, for what a test set up itself.
 on_exit() { :; }
 
@@ -29,15 +30,16 @@ need() { # command, Debian package
   command -v "$1" >/dev/null || skip "$1 is not installed (Debian package $2)"
 }
 
-# start_server LISTEN [ARGUMENTS…]: sets SERVER_HOST and SERVER_PORT.
+# start_server LISTEN [ARGUMENTS…]: sets SERVER_HOST and SERVER_PORT. May be called again for
+# another server.
 start_server() {
-  local listen=$1 line deadline=$((SECONDS + START_LIMIT))
+  local listen=$1 line deadline=$((SECONDS + START_LIMIT)) stdout="$WORK/stdout${#SERVER_PIDS[@]}"
   shift
-  mkfifo "$WORK/stdout"
+  mkfifo "$stdout"
   "${SERVER_PREFIX[@]}" "$CLUSTERDNS_BINARY" serve --listen "$listen" "$@" \
-    >"$WORK/stdout" 2>"$WORK/stderr" &
-  SERVER_PID=$!
-  exec 3<"$WORK/stdout"
+    >"$stdout" 2>>"$WORK/stderr" &
+  SERVER_PIDS+=($!)
+  exec 3<"$stdout"
   while [ $SECONDS -lt $deadline ] && IFS= read -r -t $START_LIMIT line <&3; do
     echo "$line" >>"$WORK/log"
     if [[ $line =~ Listening\ on\ (.*):([0-9]+)\ \(udp,\ tcp\)$ ]]; then
@@ -52,6 +54,33 @@ start_server() {
   cat "$WORK/log" "$WORK/stderr" 2>/dev/null
   FAILED=1
   exit 1
+}
+
+# A network namespace of our own, $NS, with 192.0.2.10 and 2001:db8::10 beside loopback; removed at
+# the end. Servers started afterwards run in it. Skips when that is not possible here.
+enter_namespace() {
+  need ip iproute2
+  [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
+  NS=clusterdns-$$
+  ip netns add "$NS" 2>"$WORK/netns" || {
+    local reason
+    reason="no network namespaces here: $(cat "$WORK/netns")"
+    NS=
+    skip "$reason"
+  }
+  ip netns exec "$NS" ip link set lo up || skip "no loopback interface in a network namespace"
+  # getaddrinfo() asks only for families of which there is an address beside loopback's
+  # (AI_ADDRCONFIG), so the namespace gets one of each, as a pod has.
+  ip netns exec "$NS" ip address add 192.0.2.10/32 dev lo
+  ip netns exec "$NS" ip address add 2001:db8::10/128 dev lo nodad 2>/dev/null
+  mkdir -p "/etc/netns/$NS"
+  SERVER_PREFIX=(ip netns exec "$NS")
+}
+
+leave_namespace() {
+  [ -n "$NS" ] || return 0
+  ip netns del "$NS" 2>/dev/null
+  rm -rf "/etc/netns/$NS"
 }
 
 # limited COMMAND…: with the time limit.
@@ -91,22 +120,24 @@ contains() {
 finish() {
   local code=$?
   trap - EXIT
-  if [ -n "$SERVER_PID" ]; then
-    kill -TERM "$SERVER_PID" 2>/dev/null
+  local pid
+  for pid in "${SERVER_PIDS[@]}"; do
+    kill -TERM "$pid" 2>/dev/null
     local exit_code=0
-    # Ends on its own; `timeout` cannot wait for our child, so a watchdog kills it late.
+    # It ends on its own; a watchdog ends the wait when it does not.
     (
       exec >/dev/null 2>&1
-      timeout 30 tail --pid="$SERVER_PID" -f /dev/null || kill -KILL "$SERVER_PID"
+      timeout 30 tail --pid="$pid" -f /dev/null || kill -KILL "$pid"
     ) &
-    wait "$SERVER_PID" || exit_code=$?
+    wait "$pid" || exit_code=$?
     if [ $exit_code -ne 0 ]; then
       echo "FAILED: the server ended with exit code $exit_code"
       cat "$WORK/log" "$WORK/stderr"
       FAILED=$((FAILED + 1))
     fi
-  fi
+  done
   on_exit
+  leave_namespace
   rm -rf "$WORK"
   [ $code -eq 77 ] && exit 77
   if [ $FAILED -ne 0 ] || [ $code -ne 0 ]; then

@@ -13,10 +13,14 @@ class Signals : public Integration {
 
   std::string corefile(int ttl) const {
     return with_paths(
-        ".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n"
-        "    ttl " +
+        ".:" + std::to_string(port_) +
+        " {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n    ttl " +
         std::to_string(ttl) + "\n  }\n}\n");
   }
+  // Kernel's choice a moment ago: a Corefile that is read twice must name it.
+  std::uint16_t port_ =
+      local_endpoint(bound_socket(Endpoint{"127.0.0.1", 0}, SOCK_DGRAM).get()).port;
+
   std::uint32_t ttl() {
     const Message response = ask("a.default.svc.cluster.local.");
     return response.answer.empty() ? 0 : response.answer[0].ttl;
@@ -54,6 +58,16 @@ TEST_F(Signals, BadCorefileAtReloadKeepsTheRunningOne) {
   directory_.replace("Corefile", corefile(7));
   server_->signal(SIGHUP);
   EXPECT_TRUE(until([&] { return ttl() == 7; })) << server_->output();
+}
+
+// Port 0 stands for the port that was chosen at start: clients know no other.
+TEST_F(Signals, ReloadKeepsTheChosenPort) {
+  port_ = 0;
+  serve_corefile(corefile(5));
+  EXPECT_EQ(ttl(), 5U);
+  directory_.replace("Corefile", corefile(30));
+  server_->signal(SIGHUP);
+  EXPECT_TRUE(until([&] { return ttl() == 30; })) << server_->output();
 }
 
 // Connections and datagrams in flight, and a forwarded query that nobody will answer.

@@ -206,7 +206,8 @@ const std::vector<Endpoint>& ServerProcess::wait_until_listening(std::size_t cou
   changed_.wait_for(lock, kStartTimeout * patience(), enough);
   endpoints_ = listeners_in(stdout_text_);
   if (endpoints_.size() < count) {
-    throw TestError("the server does not listen; its output:\n" + stdout_text_ + stderr_text_);
+    throw TestError(server_binary().string() + " does not listen; its output:\n" + stdout_text_ +
+                    stderr_text_);
   }
   return endpoints_;
 }
@@ -275,6 +276,16 @@ int ServerProcess::stop() {
 
 bool ServerProcess::running() {
   return !wait_for_exit(Deadline::exactly(std::chrono::milliseconds(0))).has_value();
+}
+
+std::size_t ServerProcess::open_descriptors() const {
+  std::size_t count = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/fd")) {
+    (void)entry;
+    ++count;
+  }
+  return count;
 }
 
 std::chrono::milliseconds ServerProcess::processor_time() const {

@@ -59,6 +59,8 @@ class ServerProcess {
   int stop();
   [[nodiscard]] bool running();
   [[nodiscard]] pid_t pid() const { return pid_; }
+  // How many descriptors it has open.
+  [[nodiscard]] std::size_t open_descriptors() const;
   // Processor time it has used, user and system together.
   [[nodiscard]] std::chrono::milliseconds processor_time() const;
 

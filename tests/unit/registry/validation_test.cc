@@ -61,7 +61,9 @@ TEST(Validation, LabelKey) {
 
 TEST(Validation, LabelValue) {
   for (const char* text : {"", "v1", "1.2_3-A"}) EXPECT_TRUE(is_label_value(text)) << text;
-  for (const char* text : {"-a", "a-", "a b", "a/b", "."}) EXPECT_FALSE(is_label_value(text)) << text;
+  for (const char* text : {"-a", "a-", "a b", "a/b", "."}) {
+    EXPECT_FALSE(is_label_value(text)) << text;
+  }
   EXPECT_FALSE(is_label_value(std::string(64, 'a')));
 }
 

@@ -92,8 +92,9 @@ TEST_F(SearchTest, DataFurtherDownTheListGoesBeforeNoData) {
   auto zone = serve();
   zone->add_empty("twice.default.svc.cluster.local");
   zone->add_a("twice.svc.cluster.local", {"10.0.0.2"});
-  EXPECT_EQ(lines(converse({.qname = "twice"}).answer),
-            (Lines{"twice. CNAME twice.svc.cluster.local.", "twice.svc.cluster.local. A 10.0.0.2"}));
+  EXPECT_EQ(
+      lines(converse({.qname = "twice"}).answer),
+      (Lines{"twice. CNAME twice.svc.cluster.local.", "twice.svc.cluster.local. A 10.0.0.2"}));
 }
 
 TEST_F(SearchTest, NotFoundAnywhere) {
@@ -290,8 +291,8 @@ TEST_F(MixedSearchTest, OutsideCandidateThatLeadsInside) {
   FakeUpstream upstream(io_);
   upstream.script = [](const FakeUpstream::Request& request) -> std::optional<Octets> {
     Message reply = reply_to(request.octets);
-    reply.answer.push_back(name_record(reply.qname.to_text(), RRType::CNAME,
-                                       "shop.other.svc.cluster.local"));
+    reply.answer.push_back(
+        name_record(reply.qname.to_text(), RRType::CNAME, "shop.other.svc.cluster.local"));
     return write_message(reply, kMaxMessageSize);
   };
   serve(mixed());

@@ -117,18 +117,18 @@ TEST_F(ChainTest, OutsideAndBackIn) {
   forward_to({upstream.endpoint()});
   const Message answer = converse({.qname = "x.alias"});
   EXPECT_EQ(answer.rcode, 0);
-  EXPECT_EQ(lines(answer.answer),
-            (std::vector<std::string>{
-                "x.alias. CNAME ext.cluster.local.", "ext.cluster.local. CNAME www.example.com.",
-                "www.example.com. CNAME cdn.example.com.",
-                "cdn.example.com. CNAME web.cluster.local.", "web.cluster.local. A 10.96.0.7",
-                "web.cluster.local. A 10.96.0.8"}));
+  EXPECT_EQ(
+      lines(answer.answer),
+      (std::vector<std::string>{
+          "x.alias. CNAME ext.cluster.local.", "ext.cluster.local. CNAME www.example.com.",
+          "www.example.com. CNAME cdn.example.com.", "cdn.example.com. CNAME web.cluster.local.",
+          "web.cluster.local. A 10.96.0.7", "web.cluster.local. A 10.96.0.8"}));
 }
 
 TEST_F(ChainTest, NegativeAnswersKeepTheirSoa) {
   FakeUpstream upstream(io_);
-  upstream.script = knows({}, Rcode::NXDomain,
-                          {soa_record("com"), name_record("com", RRType::NS, "ns.invalid")});
+  upstream.script =
+      knows({}, Rcode::NXDomain, {soa_record("com"), name_record("com", RRType::NS, "ns.invalid")});
   alias("x.alias", "www.example.com");
   forward_to({upstream.endpoint()});
   const Message answer = converse({.qname = "x.alias"});
@@ -223,8 +223,7 @@ TEST_F(ChainTest, LongChainsEnd) {
   zone->add_a("n30.cluster.local", {"10.0.0.1"});
   alias("long.alias", "n0.cluster.local");
   // The longest that is followed: one link from the alias, and the rest.
-  alias("fits.alias",
-        "n" + std::to_string(30 - (Answer::kMaxChain - 1)) + ".cluster.local");
+  alias("fits.alias", "n" + std::to_string(30 - (Answer::kMaxChain - 1)) + ".cluster.local");
   add_stage(zone);
   Message answer = converse({.qname = "long.alias", .edns = true});
   EXPECT_EQ(answer.answer.size(), Answer::kMaxChain);

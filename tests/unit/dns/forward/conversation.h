@@ -2,6 +2,9 @@
 // io_context and driven step by step.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <boost/asio.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -13,10 +16,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
-
-#include <boost/asio.hpp>
 
 #include "dns/forward/forward_stage.h"
 #include "dns/forward/upstream_address.h"
@@ -124,8 +123,7 @@ class FakeUpstream {
   void close_tcp() { acceptor_.close(); }
   // Says something unasked, from this upstream's address.
   void send(const Octets& message, std::uint16_t port) {
-    udp_.send_to(boost::asio::buffer(message),
-                 {boost::asio::ip::address_v4::loopback(), port});
+    udp_.send_to(boost::asio::buffer(message), {boost::asio::ip::address_v4::loopback(), port});
   }
   void close_tcp_connections() {
     for (const auto& connection : connections_) {
@@ -149,19 +147,20 @@ class FakeUpstream {
   };
 
   void receive() {
-    udp_.async_receive_from(boost::asio::buffer(buffer_), peer_,
-                            [this](const boost::system::error_code& ec, std::size_t size) {
-                              if (ec == boost::asio::error::operation_aborted) return;
-                              if (!ec) {
-                                requests.push_back({Octets(buffer_.begin(), buffer_.begin() +
-                                                               static_cast<std::ptrdiff_t>(size)),
-                                                    Transport::Udp, peer_.port()});
-                                if (const auto reply = script(requests.back())) {
-                                  udp_.send_to(boost::asio::buffer(*reply), peer_);
-                                }
-                              }
-                              receive();
-                            });
+    udp_.async_receive_from(
+        boost::asio::buffer(buffer_), peer_,
+        [this](const boost::system::error_code& ec, std::size_t size) {
+          if (ec == boost::asio::error::operation_aborted) return;
+          if (!ec) {
+            requests.push_back(
+                {Octets(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size)),
+                 Transport::Udp, peer_.port()});
+            if (const auto reply = script(requests.back())) {
+              udp_.send_to(boost::asio::buffer(*reply), peer_);
+            }
+          }
+          receive();
+        });
   }
   void accept() {
     acceptor_.async_accept(
@@ -233,12 +232,15 @@ class FakeZone final : public Stage, public LocalData {
   [[nodiscard]] LocalData* local_data() noexcept override { return this; }
   // As the cluster stage is to a search stage behind it: what is in the zone ends here.
   [[nodiscard]] Verdict handle(QueryContext& ctx) noexcept override {
-    const auto outcome =
-        look_up(ctx.query.name(), ctx.query.qtype, 0, ctx.answer, *ctx.worker);
+    const auto outcome = look_up(ctx.query.name(), ctx.query.qtype, 0, ctx.answer, *ctx.worker);
     switch (outcome.found) {
-      case Found::NotMine: return Verdict::Next;
-      case Found::NXDomain: ctx.answer.rcode = Rcode::NXDomain; break;
-      default: break;
+      case Found::NotMine:
+        return Verdict::Next;
+      case Found::NXDomain:
+        ctx.answer.rcode = Rcode::NXDomain;
+        break;
+      default:
+        break;
     }
     ctx.answer.authoritative = true;
     return Verdict::Answered;
@@ -424,8 +426,9 @@ class ConversationTest : public ::testing::Test {
     for (std::size_t at = 0; at + 4 <= o.size();) {
       const std::size_t size = load_u16(&o[at + 2]);
       if (load_u16(&o[at]) == 15 && size >= 2) {
-        if (text != nullptr) text->assign(o.begin() + static_cast<std::ptrdiff_t>(at + 6),
-                                          o.begin() + static_cast<std::ptrdiff_t>(at + 4 + size));
+        if (text != nullptr)
+          text->assign(o.begin() + static_cast<std::ptrdiff_t>(at + 6),
+                       o.begin() + static_cast<std::ptrdiff_t>(at + 4 + size));
         return load_u16(&o[at + 4]);
       }
       at += 4 + size;

@@ -52,7 +52,10 @@ TEST_F(ForwardTest, SendsTheClientsOctetsUnderAnotherId) {
   upstream.script = always("192.0.2.1");
   forward_to({upstream.endpoint()});
   // A cookie (RFC 7873), to see that options are passed on.
-  const Ask ask{.qname = "ExAmple.com", .edns = true, .udp_size = 1400, .dnssec_ok = true,
+  const Ask ask{.qname = "ExAmple.com",
+                .edns = true,
+                .udp_size = 1400,
+                .dnssec_ok = true,
                 .options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8},
                 .flags = kFlagRD | kFlagCD | kFlagAD};
   for (int i = 0; i < 4; ++i) (void)converse(ask);
@@ -60,8 +63,8 @@ TEST_F(ForwardTest, SendsTheClientsOctetsUnderAnotherId) {
   ASSERT_EQ(upstream.requests.size(), 4u);
   std::set<std::uint16_t> ids;
   for (const auto& request : upstream.requests) {
-    EXPECT_TRUE(std::equal(sent.begin() + 2, sent.end(), request.octets.begin() + 2,
-                           request.octets.end()));
+    EXPECT_TRUE(
+        std::equal(sent.begin() + 2, sent.end(), request.octets.begin() + 2, request.octets.end()));
     ids.insert(load_u16(request.octets.data()));
   }
   EXPECT_GT(ids.size(), 1u);
@@ -376,8 +379,7 @@ TEST_F(ForwardTest, ServfailGetsASecondOpinion) {
   EXPECT_EQ(good.requests.size(), 1u);
   // The second says nothing: the first word stands.
   good.script = kSilent;
-  EXPECT_EQ(converse({.qname = "example.com"}).rcode,
-            static_cast<std::uint16_t>(Rcode::Refused));
+  EXPECT_EQ(converse({.qname = "example.com"}).rcode, static_cast<std::uint16_t>(Rcode::Refused));
 }
 
 TEST_F(ForwardTest, NXDomainIsRelayedWithoutAskingTwice) {
@@ -386,8 +388,7 @@ TEST_F(ForwardTest, NXDomainIsRelayedWithoutAskingTwice) {
   one.script = with_rcode(Rcode::NXDomain);
   two.script = always("192.0.2.2");
   forward_to({one.endpoint(), two.endpoint()});
-  EXPECT_EQ(converse({.qname = "example.com"}).rcode,
-            static_cast<std::uint16_t>(Rcode::NXDomain));
+  EXPECT_EQ(converse({.qname = "example.com"}).rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
   EXPECT_TRUE(two.requests.empty());
 }
 
@@ -434,8 +435,8 @@ TEST_F(ForwardTest, ZoneAndExcepts) {
   for (const char* covered : {"example.com", "a.EXAMPLE.com", "knot.example.com"}) {
     EXPECT_EQ(converse({.qname = covered}).answer.size(), 1u) << covered;
   }
-  for (const char* other : {"com", "example.org", "myexample.com", "not.example.com",
-                            "a.NOT.example.com"}) {
+  for (const char* other :
+       {"com", "example.org", "myexample.com", "not.example.com", "a.NOT.example.com"}) {
     (void)start({.qname = other});
     EXPECT_EQ(last_verdict_, Verdict::Next) << other;
   }
@@ -449,8 +450,8 @@ TEST_F(ForwardTest, OnlyForItsClients) {
                              "fe80::1", "fd00::1", "::ffff:10.0.0.1"}) {
     EXPECT_EQ(converse({.qname = "example.com", .client = client}).rcode, 0) << client;
   }
-  for (const char* client : {"8.8.8.8", "172.32.0.1", "100.64.0.1", "2001:db8::1",
-                             "::ffff:8.8.8.8"}) {
+  for (const char* client :
+       {"8.8.8.8", "172.32.0.1", "100.64.0.1", "2001:db8::1", "::ffff:8.8.8.8"}) {
     const Message answer = converse({.qname = "example.com", .edns = true, .client = client});
     EXPECT_EQ(answer.rcode, static_cast<std::uint16_t>(Rcode::Refused)) << client;
     EXPECT_EQ(extended_error(answer), static_cast<int>(ExtendedError::Prohibited)) << client;
@@ -493,9 +494,8 @@ TEST_F(ForwardTest, AliasFromOutsideIntoOurZoneIsFollowed) {
   EXPECT_EQ(answer.rcode, 0);
   EXPECT_EQ(answer.flags & kFlagAA, 0);
   EXPECT_EQ(lines(answer.answer),
-            (std::vector<std::string>{
-                "www.Example.com. CNAME Web.default.svc.cluster.local.",
-                "Web.default.svc.cluster.local. A 10.96.0.7"}));
+            (std::vector<std::string>{"www.Example.com. CNAME Web.default.svc.cluster.local.",
+                                      "Web.default.svc.cluster.local. A 10.96.0.7"}));
 }
 
 std::size_t open_descriptors() {

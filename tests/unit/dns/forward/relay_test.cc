@@ -50,8 +50,8 @@ TEST(RelayTest, ExtendedRcodeWithoutEdnsIsServfail) {
   reply.has_opt = true;
   reply.rcode = 23;  // BADCOOKIE, RFC 7873
   Octets out;
-  ASSERT_TRUE(build_response(asked.query, write_message(reply, kMaxMessageSize),
-                             kMaxUdpWithoutEdns, kDefaultUdpSize, out));
+  ASSERT_TRUE(build_response(asked.query, write_message(reply, kMaxMessageSize), kMaxUdpWithoutEdns,
+                             kDefaultUdpSize, out));
   EXPECT_EQ(read_message(out)->rcode, static_cast<std::uint16_t>(Rcode::ServFail));
 }
 
@@ -60,8 +60,8 @@ TEST(RelayTest, EveryLimitHolds) {
   const Asked edns({.qname = "big.example.com", .edns = true});
   Message reply = reply_for(plain);
   for (int i = 0; i < 20; ++i) {
-    reply.answer.push_back(name_record("big.example.com", RRType::CNAME,
-                                       "t" + std::to_string(i) + ".example.net"));
+    reply.answer.push_back(
+        name_record("big.example.com", RRType::CNAME, "t" + std::to_string(i) + ".example.net"));
     reply.answer.push_back(a_record("t" + std::to_string(i) + ".example.net", "192.0.2.1"));
     reply.additional.push_back(a_record("x" + std::to_string(i) + ".example", "192.0.2.2"));
   }

@@ -1,12 +1,11 @@
 #include "dns/forward/resolv_conf.h"
 
+#include <gtest/gtest.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-
-#include <gtest/gtest.h>
-
-#include <unistd.h>
 
 namespace clusterdns::dns {
 namespace {
@@ -83,11 +82,11 @@ TEST(ResolvConfTest, WarnsOfWhatItPassesOver) {
       "nameserver dns.example\nnameserver\nnamserver 192.0.2.1\noptions ndots:x frobnicate\n", "r");
   EXPECT_TRUE(conf.nameservers.empty());
   EXPECT_EQ(conf.ndots, 1u);
-  EXPECT_EQ(conf.warnings, (Texts{"r:1: 'dns.example' is no IP address, the line is not used",
-                                  "r:2: '' is no IP address, the line is not used",
-                                  "r:3: unknown keyword 'namserver'",
-                                  "r:4: unknown option 'ndots:x'",
-                                  "r:4: unknown option 'frobnicate'"}));
+  EXPECT_EQ(
+      conf.warnings,
+      (Texts{"r:1: 'dns.example' is no IP address, the line is not used",
+             "r:2: '' is no IP address, the line is not used", "r:3: unknown keyword 'namserver'",
+             "r:4: unknown option 'ndots:x'", "r:4: unknown option 'frobnicate'"}));
 }
 
 TEST(ResolvConfTest, Files) {

@@ -313,7 +313,8 @@ TEST(ServiceFamilies, FollowPolicyAndWhatIsWritten) {
 
 TEST(Controllers, LongWorkloadNamesGiveDistinctPodNamesThatAreLabels) {
   const std::string stem(60, 'x');
-  TestCluster cluster(workload("Deployment", stem + "1", 50) + workload("Deployment", stem + "2", 50));
+  TestCluster cluster(workload("Deployment", stem + "1", 50) +
+                      workload("Deployment", stem + "2", 50));
   std::set<std::string> names;
   cluster.store.for_each_pod([&](const Pod& each) {
     names.insert(each.key.name);

@@ -1,0 +1,314 @@
+#include "dns/server/responder.h"
+
+#include "dns/query/encoder.h"
+#include "tests/unit/dns/server/client.h"
+
+namespace clusterdns::dns {
+namespace {
+
+using unit::Client;
+using unit::extended_error;
+using unit::Lines;
+using unit::name;
+using unit::Octets;
+using unit::Request;
+using unit::ScriptedStage;
+using unit::values;
+
+constexpr std::uint16_t kFormErr = 1;
+constexpr std::uint16_t kNotImp = 4;
+constexpr std::uint16_t kRefused = 5;
+constexpr std::uint16_t kBadVers = 16;
+
+// One TXT record that says which route answered.
+std::shared_ptr<Stage> says(std::shared_ptr<const Octets> text) {
+  return std::make_shared<ScriptedStage>([text = std::move(text)](QueryContext& ctx) {
+    RRsetRef ref;
+    ref.write = &write_rdata;
+    ref.data = text->data();
+    ref.count = static_cast<std::uint32_t>(text->size());
+    ref.type = RRType::TXT;
+    ctx.answer.answer[ctx.answer.answer_count++] = ref;
+    return Verdict::Answered;
+  });
+}
+std::shared_ptr<Stage> says(const std::string& text) {
+  auto rdata = std::make_shared<Octets>();
+  rdata->push_back(static_cast<std::uint8_t>(text.size()));
+  rdata->insert(rdata->end(), text.begin(), text.end());
+  return says(std::shared_ptr<const Octets>(std::move(rdata)));
+}
+
+std::shared_ptr<Route> route_of(std::vector<std::shared_ptr<Stage>> stages) {
+  auto route = std::make_shared<Route>();
+  route->stages = std::move(stages);
+  return route;
+}
+
+class AnswersWith {
+ public:
+  explicit AnswersWith(unsigned rows) {
+    for (unsigned i = 0; i < rows; ++i) {
+      rows_->insert(rows_->end(), {0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 0,
+                                   static_cast<std::uint8_t>(i >> 8),
+                                   static_cast<std::uint8_t>(i)});
+    }
+  }
+  Verdict operator()(QueryContext& ctx) const {
+    RRsetRef ref;
+    ref.write = &write_rows;
+    ref.data = rows_->data();
+    ref.count = static_cast<std::uint32_t>(rows_->size() / kARowSize);
+    ref.type = RRType::A;
+    ctx.answer.answer[ctx.answer.answer_count++] = ref;
+    return Verdict::Answered;
+  }
+
+ private:
+  std::shared_ptr<Octets> rows_ = std::make_shared<Octets>();
+};
+
+class UpstreamStage final : public Stage, public Upstream {
+ public:
+  explicit UpstreamStage(std::string client) : client_(unit::endpoint(client)) {}
+  [[nodiscard]] std::string_view name() const noexcept override { return "upstream"; }
+  [[nodiscard]] Verdict handle(QueryContext&) noexcept override { return Verdict::Next; }
+  [[nodiscard]] Upstream* upstream() noexcept override { return this; }
+  [[nodiscard]] bool covers(NameView) const noexcept override { return true; }
+  [[nodiscard]] bool allows(const Endpoint& client) const noexcept override {
+    return client.address == client_.address;
+  }
+  void ask(WorkerContext&, std::span<const std::uint8_t>, Callback) override {}
+
+ private:
+  Endpoint client_;
+};
+
+class ResponderTest : public ::testing::Test {
+ protected:
+  ResponderTest() { routes_.add(Name{}, route_of({says("root")})); }
+
+  std::uint16_t rcode_of(const Octets& request) {
+    const Octets response = client_.send(routes_, request);
+    if (response.empty()) return kSilence;
+    return unit::decode(response).rcode;
+  }
+  std::string who(const std::string& qname) {
+    const auto answer = client_.ask(routes_, {.qname = qname, .qtype = RRType::TXT});
+    if (!answer) return "silence";
+    const Lines texts = values(answer->answer);
+    return texts.size() == 1 ? texts[0] : rcode_to_text(answer->rcode);
+  }
+
+  static constexpr std::uint16_t kSilence = 0xFFFF;
+  ListenerRoutes routes_;
+  Client client_;
+};
+
+TEST_F(ResponderTest, Gates) {
+  const Octets good = Request{.qname = "a.b"}.wire();
+  EXPECT_EQ(rcode_of(good), 0);
+  EXPECT_EQ(rcode_of({}), kSilence);
+  EXPECT_EQ(rcode_of({good.begin(), good.begin() + 11}), kSilence);
+  EXPECT_EQ(rcode_of(Request{.qname = "a.b", .flags = kFlagQR}.wire()), kSilence);
+  EXPECT_EQ(rcode_of({good.begin(), good.begin() + 12}), kFormErr);
+  EXPECT_EQ(rcode_of({good.begin(), good.end() - 1}), kFormErr);
+  for (unsigned opcode = 1; opcode < 16; ++opcode) {
+    EXPECT_EQ(rcode_of(Request{.flags = static_cast<std::uint16_t>(opcode << 11)}.wire()), kNotImp);
+  }
+  EXPECT_EQ(rcode_of(Request{.qname = "a.b", .edns = true, .version = 1}.wire()), kBadVers);
+}
+
+// No amplification of garbage: what is refused at a gate is no longer than what came, but for an
+// OPT record.
+TEST_F(ResponderTest, RefusalsAreShort) {
+  Octets request = Request{.qname = "some.longer.name.example.com"}.wire();
+  request.push_back(0);
+  EXPECT_LE(client_.send(routes_, request).size(), request.size());
+  const Octets header_only(request.begin(), request.begin() + 12);
+  EXPECT_EQ(client_.send(routes_, header_only).size(), 12u);
+  request = Request{.flags = 5 << 11}.wire();
+  EXPECT_EQ(client_.send(routes_, request).size(), 12u);
+}
+
+TEST_F(ResponderTest, OtherClasses) {
+  for (const RRClass other : {RRClass::CH, RRClass::HS, RRClass::None, RRClass::Any, RRClass{0}}) {
+    const auto answer = client_.ask(
+        routes_, {.qname = "version.bind", .qtype = RRType::TXT, .qclass = other, .edns = true});
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->rcode, kRefused);
+    EXPECT_EQ(answer->qclass, other);
+    EXPECT_EQ(answer->flags & kFlagAA, 0);
+    EXPECT_EQ(extended_error(*answer), static_cast<int>(ExtendedError::NotSupported));
+    EXPECT_EQ(answer->answer.size(), 0u);
+  }
+}
+
+TEST_F(ResponderTest, LongestZoneWins) {
+  // In no useful order.
+  routes_.add(name("local"), route_of({says("local")}));
+  routes_.add(name("a.cluster.local"), route_of({says("a")}));
+  routes_.add(name("cluster.local"), route_of({says("cluster")}));
+  EXPECT_EQ(who("x.example"), "\"root\"");
+  EXPECT_EQ(who("."), "\"root\"");
+  EXPECT_EQ(who("local"), "\"local\"");
+  EXPECT_EQ(who("x.local"), "\"local\"");
+  EXPECT_EQ(who("Cluster.LOCAL"), "\"cluster\"");
+  EXPECT_EQ(who("b.cluster.local"), "\"cluster\"");
+  EXPECT_EQ(who("a.cluster.local"), "\"a\"");
+  EXPECT_EQ(who("x.y.A.cluster.local"), "\"a\"");
+  // Whole labels only.
+  EXPECT_EQ(who("ba.cluster.local"), "\"cluster\"");
+  EXPECT_EQ(who("xlocal"), "\"root\"");
+  EXPECT_EQ(who(R"(x\007cluster\005local)"), "\"root\"");
+}
+
+TEST_F(ResponderTest, NoRoute) {
+  ListenerRoutes routes;
+  routes.add(name("cluster.local"), route_of({says("cluster")}));
+  auto answer = client_.ask(routes, {.qname = "Example.com", .edns = true});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->rcode, kRefused);
+  EXPECT_EQ(answer->qname.to_text(), "Example.com.");
+  EXPECT_EQ(extended_error(*answer), static_cast<int>(ExtendedError::NotAuthoritative));
+  answer = client_.ask(ListenerRoutes{}, {.qname = "."});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->rcode, kRefused);
+}
+
+TEST_F(ResponderTest, StagesInOrder) {
+  std::vector<int> seen;
+  const auto next = [&seen](int number) {
+    return std::make_shared<ScriptedStage>([&seen, number](QueryContext&) {
+      seen.push_back(number);
+      return Verdict::Next;
+    });
+  };
+  routes_.add(name("x"), route_of({next(1), next(2), says("three"), next(4)}));
+  EXPECT_EQ(who("x"), "\"three\"");
+  EXPECT_EQ(seen, (std::vector<int>{1, 2}));
+}
+
+TEST_F(ResponderTest, NoStageAnswers) {
+  const auto leaves_traces = std::make_shared<ScriptedStage>([](QueryContext& ctx) {
+    ctx.answer.authoritative = true;
+    ctx.answer.answer_count = 1;
+    return Verdict::Next;
+  });
+  routes_.add(name("x"), route_of({leaves_traces}));
+  const auto answer = client_.ask(routes_, {.qname = "x", .edns = true});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->rcode, kRefused);
+  EXPECT_EQ(answer->flags & kFlagAA, 0);
+  EXPECT_TRUE(answer->answer.empty());
+  EXPECT_EQ(extended_error(*answer), static_cast<int>(ExtendedError::NotAuthoritative));
+}
+
+TEST_F(ResponderTest, DroppedAndDeferred) {
+  routes_.add(name("drop"), route_of({std::make_shared<ScriptedStage>(
+                                [](QueryContext&) { return Verdict::Drop; })}));
+  std::unique_ptr<DeferredQuery> waiting;
+  const auto route = route_of({std::make_shared<ScriptedStage>([&](QueryContext& ctx) {
+    waiting = ctx.defer();
+    return Verdict::Deferred;
+  })});
+  route->udp_size = 700;
+  routes_.add(name("wait"), route);
+  EXPECT_FALSE(client_.ask(routes_, {.qname = "drop"}));
+  EXPECT_FALSE(client_.ask(routes_, {.qname = "a.Wait", .edns = true, .udp_size = 4096}));
+  ASSERT_NE(waiting, nullptr);
+  // The copy stands by itself.
+  EXPECT_EQ(who("drop"), "silence");
+  EXPECT_EQ(waiting->limit, 700u);
+  EXPECT_EQ(waiting->client.port, 40000);
+  EXPECT_EQ(waiting->transport, Transport::Udp);
+  EXPECT_EQ(name_to_text(waiting->query.name_as_asked()), "a.Wait.");
+  Answer answer;
+  answer.reset(waiting->query.lower.data(), waiting->query.qname_size);
+  answer.rcode = Rcode::NXDomain;
+  waiting->finish(answer);
+  waiting->finish(answer);  // once only
+  ASSERT_EQ(client_.later.size(), 1u);
+  const Message message = unit::decode(client_.later[0]);
+  EXPECT_EQ(message.rcode, 3);
+  EXPECT_EQ(message.qname.to_text(), "a.Wait.");
+  EXPECT_EQ(message.opt_udp_size, 700);
+}
+
+TEST_F(ResponderTest, RecursionAvailableIsForWhoMayUseIt) {
+  EXPECT_EQ(client_.ask(routes_, {.qname = "a"})->flags & kFlagRA, 0);
+  ListenerRoutes routes;
+  routes.add(name("cluster.local"), route_of({says("cluster")}));
+  routes.add(Name{}, route_of({std::make_shared<UpstreamStage>("192.0.2.9")}));
+  client_.from("192.0.2.8");
+  EXPECT_EQ(client_.ask(routes, {.qname = "a.cluster.local"})->flags & kFlagRA, 0);
+  client_.from("192.0.2.9");
+  // Also on names that are not forwarded themselves, and on refusals.
+  EXPECT_NE(client_.ask(routes, {.qname = "a.cluster.local"})->flags & kFlagRA, 0);
+  EXPECT_NE(client_.ask(routes, {.qname = "example.com"})->flags & kFlagRA, 0);
+}
+
+TEST_F(ResponderTest, UdpLimits) {
+  routes_.add(name("big"), route_of({std::make_shared<ScriptedStage>(AnswersWith(3000))}));
+  const auto wide = route_of({std::make_shared<ScriptedStage>(AnswersWith(3000))});
+  wide->udp_size = 4096;
+  routes_.add(name("wide"), wide);
+  const auto size_of = [&](const Request& request, std::size_t limit = kMaxMessageSize) {
+    const auto answer = client_.ask(routes_, request, limit);
+    EXPECT_TRUE(answer);
+    EXPECT_NE(answer->flags & kFlagTC, 0);
+    return client_.raw.size();
+  };
+  const auto within = [](std::size_t size, std::size_t limit) {
+    return size <= limit && size + kARowSize > limit;
+  };
+  EXPECT_TRUE(within(size_of({.qname = "big"}), 512));
+  EXPECT_TRUE(within(size_of({.qname = "big", .edns = true, .udp_size = 0}), 512));
+  EXPECT_TRUE(within(size_of({.qname = "big", .edns = true, .udp_size = 511}), 512));
+  EXPECT_TRUE(within(size_of({.qname = "big", .edns = true, .udp_size = 900}), 900));
+  EXPECT_TRUE(within(size_of({.qname = "big", .edns = true, .udp_size = 65535}), 1232));
+  EXPECT_TRUE(within(size_of({.qname = "wide", .edns = true, .udp_size = 65535}), 4096));
+  EXPECT_TRUE(within(size_of({.qname = "wide", .edns = true, .udp_size = 2000}), 2000));
+  EXPECT_TRUE(within(size_of({.qname = "wide", .edns = true, .udp_size = 2000}, 600), 600));
+
+  client_.use(Transport::Tcp);
+  const auto answer = client_.ask(routes_, {.qname = "big"});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->answer.size(), 3000u);
+  EXPECT_EQ(answer->flags & kFlagTC, 0);
+}
+
+TEST_F(ResponderTest, ObserversSeeWhatIsSent) {
+  struct Recorder final : AnswerObserver {
+    void on_answer(const Event& event, WorkerContext& worker) noexcept override {
+      octets.assign(event.response.begin(), event.response.end());
+      cause = event.cause;
+      qname = name_to_text(event.query.name_as_asked());
+      index = worker.index;
+      ++calls;
+    }
+    Octets octets;
+    std::string cause, qname;
+    unsigned index = 99;
+    int calls = 0;
+  };
+  const auto recorder = std::make_shared<Recorder>();
+  const auto route = route_of({std::make_shared<ScriptedStage>([](QueryContext& ctx) {
+    return ctx.query.qtype == RRType::A ? Verdict::Next : Verdict::Drop;
+  })});
+  route->observers.push_back(recorder);
+  routes_.add(name("seen"), route);
+  ASSERT_TRUE(client_.ask(routes_, {.qname = "A.seen"}));
+  EXPECT_EQ(recorder->calls, 1);
+  EXPECT_EQ(recorder->octets, client_.raw);
+  EXPECT_EQ(recorder->qname, "A.seen.");
+  EXPECT_EQ(recorder->cause, "no stage answers for this name");
+  EXPECT_EQ(recorder->index, 0u);
+  EXPECT_FALSE(client_.ask(routes_, {.qname = "a.seen", .qtype = RRType::MX}));
+  EXPECT_EQ(recorder->calls, 1) << "silence is no answer";
+  ASSERT_TRUE(client_.ask(routes_, {.qname = "a"}));
+  EXPECT_EQ(recorder->calls, 1) << "another server block's";
+}
+
+}  // namespace
+}  // namespace clusterdns::dns

@@ -1,0 +1,509 @@
+#include "zones/service_block.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <random>
+#include <set>
+
+#include "tests/unit/dns/query/request.h"
+#include "tests/unit/zones/objects.h"
+#include "zones/rrset_writers.h"
+
+namespace clusterdns::zones {
+namespace {
+
+using registry::EndpointSlice;
+using registry::IpAddress;
+using registry::Protocol;
+using registry::Service;
+using unit::at;
+using unit::cluster_ip;
+using unit::endpoint_port;
+using unit::external;
+using unit::headless;
+using unit::ip;
+using unit::ips;
+using unit::Lines;
+using unit::port;
+using unit::slice;
+using unit::unready;
+
+constexpr std::uint32_t kNotFound = ServiceBlock::kNotFound;
+
+ServiceBlock::Pointer build(const Service& service, const std::vector<EndpointSlice>& slices = {},
+                            const BlockOptions& options = {}) {
+  std::vector<const EndpointSlice*> pointers;
+  for (const EndpointSlice& s : slices) pointers.push_back(&s);
+  return ServiceBlock::build(service, pointers, options, 0x1234);
+}
+
+std::string text_of(std::span<const std::uint8_t> label) {
+  EXPECT_EQ(label.size(), 1u + label[0]);
+  return {label.begin() + 1, label.end()};
+}
+
+IpAddress address_in(const ServiceBlock& block, bool v4, std::uint32_t row) {
+  const std::uint8_t* const p =
+      v4 ? block.a_rows() + row * dns::kARowSize : block.aaaa_rows() + row * dns::kAaaaRowSize;
+  EXPECT_EQ(dns::load_u16(p), 0xC00C);
+  EXPECT_EQ(dns::load_u16(p + 2), v4 ? 1 : 28);
+  EXPECT_EQ(dns::load_u16(p + 4), 1);
+  EXPECT_EQ(dns::load_u16(p + 10), v4 ? 4 : 16);
+  IpAddress result;
+  result.family = v4 ? registry::IpFamily::V4 : registry::IpFamily::V6;
+  std::memcpy(result.octets.data(), p + 12, result.size());
+  return result;
+}
+
+// Addresses of the service's own name.
+Lines own(const ServiceBlock& block) {
+  Lines out;
+  for (std::uint32_t i = 0; i < block.a_count(); ++i) {
+    out.push_back(address_in(block, true, i).to_string());
+  }
+  for (std::uint32_t i = 0; i < block.aaaa_count(); ++i) {
+    out.push_back(address_in(block, false, i).to_string());
+  }
+  return out;
+}
+
+// "label address,address [number/name ...]" of each endpoint name.
+Lines names(const ServiceBlock& block) {
+  Lines out;
+  for (const auto& e : block.endpoints()) {
+    std::string text = text_of(block.label(e.label)) + " ";
+    for (std::uint32_t i = 0; i < e.a_count; ++i) {
+      text += address_in(block, true, e.a_first + i).to_string() + ",";
+    }
+    for (std::uint32_t i = 0; i < e.aaaa_count; ++i) {
+      text += address_in(block, false, e.aaaa_first + i).to_string() + ",";
+    }
+    text.back() = ' ';
+    text += "[";
+    for (const auto& p : block.ports(block.port_set(e.port_set))) {
+      if (text.back() != '[') text += " ";
+      text += std::to_string(p.number) + "/";
+      text += p.name == ServiceBlock::kNoPort
+                  ? "-"
+                  : text_of(block.label(block.named_ports()[p.name].label));
+    }
+    out.push_back(text + "]");
+  }
+  return out;
+}
+
+// Whatever was built holds together: every endpoint is found by its label, every address leads to
+// all endpoints that have it and to no other, and what is not there is not found.
+void check_consistent(const ServiceBlock& block) {
+  std::set<std::string> labels;
+  std::map<std::string, std::set<std::uint32_t>> by_address;
+  const auto all = block.endpoints();
+  for (std::uint32_t i = 0; i < all.size(); ++i) {
+    const auto label = block.label(all[i].label);
+    ASSERT_EQ(block.find_endpoint(label.data()), i) << text_of(label);
+    ASSERT_TRUE(labels.insert(text_of(label)).second) << text_of(label) << " stands there twice";
+    ASSERT_LE(all[i].a_first + all[i].a_count, block.a_row_count());
+    ASSERT_LE(all[i].aaaa_first + all[i].aaaa_count, block.aaaa_row_count());
+    std::set<std::string> here;
+    for (std::uint32_t k = 0; k < all[i].a_count; ++k) {
+      here.insert(address_in(block, true, all[i].a_first + k).to_string());
+    }
+    for (std::uint32_t k = 0; k < all[i].aaaa_count; ++k) {
+      here.insert(address_in(block, false, all[i].aaaa_first + k).to_string());
+    }
+    ASSERT_EQ(here.size(), std::size_t{all[i].a_count} + all[i].aaaa_count)
+        << "an address twice under " << text_of(label);
+    for (const std::string& text : here) by_address[text].insert(i);
+  }
+  for (const auto& [text, holders] : by_address) {
+    std::set<std::uint32_t> found;
+    for (std::uint32_t i = block.find_address(ip(text), 0); i != kNotFound;
+         i = block.find_address(ip(text), i + 1)) {
+      ASSERT_TRUE(found.insert(i).second);
+    }
+    ASSERT_EQ(found, holders) << text;
+  }
+  EXPECT_EQ(block.find_address(ip("203.0.113.77"), 0), kNotFound);
+  EXPECT_EQ(block.find_address(ip("3fff::77"), 0), kNotFound);
+  const std::uint8_t missing[] = "\7missing";
+  EXPECT_EQ(block.find_endpoint(missing), kNotFound);
+  // The service's own name holds each address once.
+  const Lines mine = own(block);
+  EXPECT_EQ(std::set<std::string>(mine.begin(), mine.end()).size(), mine.size());
+  if (block.kind() == BlockKind::Headless) {
+    std::set<std::string> everything;
+    for (const auto& [text, holders] : by_address) everything.insert(text);
+    EXPECT_EQ(std::set<std::string>(mine.begin(), mine.end()), everything);
+  }
+  std::set<std::string> distinct(mine.begin(), mine.end());
+  for (const auto& [text, holders] : by_address) distinct.insert(text);
+  std::set<std::string> listed;
+  for (const IpAddress& address : block.addresses()) {
+    EXPECT_TRUE(listed.insert(address.to_string()).second) << "twice in addresses()";
+  }
+  EXPECT_EQ(listed, distinct);
+}
+
+TEST(ServiceBlock, ClusterIp) {
+  const auto block = build(cluster_ip("default", "My-Service", ips({"10.96.0.7"}),
+                                      {port("http", 80), port("", 81)}));
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(block->kind(), BlockKind::ClusterIP);
+  EXPECT_EQ(block->hash(), 0x1234u);
+  EXPECT_EQ(std::string(block->key().begin(), block->key().end()), "\12my-service\7default");
+  EXPECT_EQ(own(*block), (Lines{"10.96.0.7"}));
+  EXPECT_EQ(dns::load_u32(block->a_rows() + 6), 5u) << "the default TTL";
+  EXPECT_TRUE(block->endpoints().empty());
+  EXPECT_TRUE(block->is_cluster_ip(ip("10.96.0.7")));
+  EXPECT_FALSE(block->is_cluster_ip(ip("10.96.0.8")));
+  EXPECT_FALSE(block->is_cluster_ip(ip("::")));
+  EXPECT_EQ(block->srv_count(), 2u);
+  ASSERT_EQ(block->named_ports().size(), 1u);
+  EXPECT_EQ(text_of(block->label(block->named_ports()[0].label)), "_http");
+  EXPECT_EQ(block->named_ports()[0].srv_count, 1u);
+  EXPECT_EQ(block->named_ports()[0].a_count, 1u);
+  EXPECT_EQ(block->named_ports()[0].aaaa_count, 0u);
+  check_consistent(*block);
+}
+
+TEST(ServiceBlock, TtlOfEveryRow) {
+  const auto block = build(headless("n", "s"), {slice("n", "a", "s", {}, {at("10.0.0.1"), at("fd00::1")})},
+                           {.ttl = 86400});
+  EXPECT_EQ(dns::load_u32(block->a_rows() + 6), 86400u);
+  EXPECT_EQ(dns::load_u32(block->aaaa_rows() + 6), 86400u);
+}
+
+TEST(ServiceBlock, DualStack) {
+  const auto block = build(cluster_ip("n", "s", ips({"fd00:10:96::7", "10.96.0.7"})),
+                           {slice("n", "4", "s", {}, {at("10.244.0.1", "h"), at("10.244.0.2")}),
+                            slice("n", "6", "s", {}, {at("fd00:10:244::1", "h")})});
+  EXPECT_EQ(own(*block), (Lines{"10.96.0.7", "fd00:10:96::7"}));
+  EXPECT_TRUE(block->is_cluster_ip(ip("fd00:10:96::7")));
+  EXPECT_EQ(names(*block), (Lines{"h 10.244.0.1,fd00:10:244::1 []", "10-244-0-2 10.244.0.2 []"}));
+  check_consistent(*block);
+}
+
+TEST(ServiceBlock, ClusterIpWithEndpoints) {
+  const auto block =
+      build(cluster_ip("n", "s", ips({"10.96.0.7"}), {port("http", 80)}),
+            {slice("n", "a", "s", {endpoint_port("http", 8080), endpoint_port("other", 9)},
+                   {at("10.244.0.1"), unready(at("10.244.0.2")), at("10.244.0.3", "db-0")})});
+  // Names are those of the service's ports; the numbers are the slice's.
+  EXPECT_EQ(names(*block), (Lines{"10-244-0-1 10.244.0.1 [8080/_http 9/-]",
+                                  "db-0 10.244.0.3 [8080/_http 9/-]"}));
+  EXPECT_EQ(own(*block), (Lines{"10.96.0.7"}));
+  EXPECT_EQ(block->a_row_count(), 3u);
+  EXPECT_FALSE(block->is_cluster_ip(ip("10.244.0.1")));
+  EXPECT_EQ(block->srv_count(), 1u);
+  check_consistent(*block);
+}
+
+TEST(ServiceBlock, AClusterIpThatIsAnEndpointToo) {
+  std::vector<registry::Endpoint> many;
+  for (int i = 1; i <= 40; ++i) many.push_back(at("10.0.0." + std::to_string(i)));
+  for (const std::size_t count : {3U, 40U}) {
+    const auto block =
+        build(cluster_ip("n", "s", ips({"10.0.0.2"})),
+              {slice("n", "a", "s", {},
+                     {many.begin(), many.begin() + static_cast<std::ptrdiff_t>(count)})});
+    EXPECT_TRUE(block->is_cluster_ip(ip("10.0.0.2")));
+    EXPECT_EQ(block->find_address(ip("10.0.0.2"), 0), 1u) << count;
+    check_consistent(*block);
+  }
+}
+
+TEST(ServiceBlock, HeadlessInTheOrderGiven) {
+  const auto block = build(
+      headless("n", "s"),
+      {slice("n", "b", "s", {}, {at("10.244.0.9"), at("10.244.0.1"), unready(at("10.244.0.2"))}),
+       slice("n", "a", "s", {}, {at("10.244.0.5")})});
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(block->kind(), BlockKind::Headless);
+  EXPECT_EQ(own(*block), (Lines{"10.244.0.9", "10.244.0.1", "10.244.0.5"}));
+  EXPECT_EQ(block->endpoints().size(), 3u);
+  check_consistent(*block);
+}
+
+TEST(ServiceBlock, HeadlessWithoutReadyEndpointsIsNothing) {
+  EXPECT_EQ(build(headless("n", "s")), nullptr);
+  EXPECT_EQ(build(headless("n", "s", {port("http", 80)}),
+                  {slice("n", "a", "s", {endpoint_port("http", 80)}, {})}),
+            nullptr);
+  EXPECT_EQ(build(headless("n", "s"), {slice("n", "a", "s", {}, {unready(at("10.244.0.1"))})}),
+            nullptr);
+}
+
+TEST(ServiceBlock, ExternalName) {
+  const auto block = build(external("n", "s", "WWW.Example.com"));
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(block->kind(), BlockKind::ExternalName);
+  EXPECT_EQ(dns::name_to_text(block->external_name()), "www.example.com.");
+  EXPECT_EQ(block->a_count() + block->aaaa_count() + block->srv_count(), 0u);
+  EXPECT_FALSE(block->is_cluster_ip(ip("0.0.0.0")));
+  check_consistent(*block);
+  // Ports and slices of such a service mean nothing.
+  Service with_ports = external("n", "s", "www.example.com.");
+  with_ports.ports = {port("http", 80)};
+  const auto other = build(with_ports, {slice("n", "a", "s", {}, {at("10.0.0.1")})});
+  EXPECT_EQ(dns::name_to_text(other->external_name()), "www.example.com.");
+  EXPECT_TRUE(other->named_ports().empty());
+  EXPECT_TRUE(other->endpoints().empty());
+}
+
+TEST(ServiceBlock, ExternalNameThatIsNoName) {
+  for (const char* target : {"", ".", "a..b", "\\"}) {
+    EXPECT_EQ(build(external("n", "s", target)), nullptr) << target;
+  }
+}
+
+TEST(ServiceBlock, Labels) {
+  const auto block = build(
+      headless("n", "s"),
+      {slice("n", "a", "s", {},
+             {at("10.244.0.10"), at("1.22.255.0"), at("2001:db8::1"), at("fd00::"), at("::1"),
+              at("10.244.0.11", "My-Host"), at("10.244.0.12", "", "pod-name"),
+              at("10.244.0.13", "host", "pod")})});
+  Lines labels;
+  for (const auto& e : block->endpoints()) labels.push_back(text_of(block->label(e.label)));
+  EXPECT_EQ(labels, (Lines{"10-244-0-10", "1-22-255-0", "2001-db8--1", "fd00--0", "--1", "my-host",
+                           "10-244-0-12", "host"}));
+}
+
+TEST(ServiceBlock, EndpointPodNames) {
+  const std::string long_name(64, 'p');
+  const auto block = build(headless("n", "s"),
+                           {slice("n", "a", "s", {},
+                                  {at("10.0.0.1", "", "Pod-1"), at("10.0.0.2", "host", "pod-2"),
+                                   at("10.0.0.3", "", long_name), at("10.0.0.4")})},
+                           {.endpoint_pod_names = true});
+  EXPECT_EQ(names(*block), (Lines{"pod-1 10.0.0.1 []", "host 10.0.0.2 []", "10-0-0-3 10.0.0.3 []",
+                                  "10-0-0-4 10.0.0.4 []"}));
+}
+
+TEST(ServiceBlock, TheSameEndpointInSeveralSlices) {
+  const auto block =
+      build(headless("n", "s"),
+            {slice("n", "a", "s", {endpoint_port("http", 80)}, {at("10.0.0.1"), at("10.0.0.2")}),
+             slice("n", "b", "s", {endpoint_port("grpc", 90)}, {at("10.0.0.2"), at("10.0.0.3")}),
+             slice("n", "c", "s", {endpoint_port("http", 80)}, {at("10.0.0.1")})});
+  EXPECT_EQ(own(*block), (Lines{"10.0.0.1", "10.0.0.2", "10.0.0.3"}));
+  EXPECT_EQ(names(*block),
+            (Lines{"10-0-0-1 10.0.0.1 [80/_http]", "10-0-0-2 10.0.0.2 [80/_http 90/_grpc]",
+                   "10-0-0-3 10.0.0.3 [90/_grpc]"}));
+  EXPECT_EQ(block->srv_count(), 4u);
+  EXPECT_EQ(block->named_ports()[0].srv_count, 2u);
+  EXPECT_EQ(block->named_ports()[0].a_count, 2u);
+  EXPECT_EQ(block->named_ports()[1].srv_count, 2u);
+  check_consistent(*block);
+}
+
+TEST(ServiceBlock, OneHostnameWithSeveralAddresses) {
+  const auto block = build(headless("n", "s"),
+                           {slice("n", "a", "s", {},
+                                  {at("10.0.0.1", "x"), at("10.0.0.2", "y"), at("10.0.0.3", "x"),
+                                   at("fd00::3", "x"), at("10.0.0.1", "x")})});
+  EXPECT_EQ(names(*block), (Lines{"x 10.0.0.1,10.0.0.3,fd00::3 []", "y 10.0.0.2 []"}));
+  EXPECT_EQ(unit::sorted(own(*block)),
+            (Lines{"10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::3"}));
+  EXPECT_NE(block->endpoints()[0].counters, 0) << "several answers, so they rotate";
+  EXPECT_EQ(block->endpoints()[1].counters, 0);
+  check_consistent(*block);
+}
+
+TEST(ServiceBlock, OneAddressUnderSeveralNames) {
+  const std::vector<EndpointSlice> slices{
+      slice("n", "a", "s", {}, {at("10.0.0.1", "x"), at("10.0.0.2", "x"), at("10.0.0.1", "y"),
+                                at("10.0.0.1"), at("fd00::1", "x"), at("fd00::1", "y")})};
+  for (const bool is_headless : {true, false}) {
+    const auto block =
+        build(is_headless ? headless("n", "s") : cluster_ip("n", "s", ips({"10.96.0.1"})), slices);
+    EXPECT_EQ(names(*block), (Lines{"x 10.0.0.1,10.0.0.2,fd00::1 []", "y 10.0.0.1,fd00::1 []",
+                                    "10-0-0-1 10.0.0.1 []"}));
+    if (is_headless) EXPECT_EQ(own(*block), (Lines{"10.0.0.1", "10.0.0.2", "fd00::1"}));
+    check_consistent(*block);
+  }
+}
+
+TEST(ServiceBlock, Ports) {
+  const auto block = build(
+      cluster_ip("n", "dns", ips({"10.96.0.10"}),
+                 {port("dns", 53, Protocol::Udp), port("dns-tcp", 53), port("metrics", 9153),
+                  port("dns", 5353, Protocol::Sctp), port("", 9)}));
+  const auto find = [&](const char* label, Protocol protocol) {
+    return block->find_port(reinterpret_cast<const std::uint8_t*>(label), protocol);
+  };
+  EXPECT_EQ(find("\4_dns", Protocol::Udp), 0);
+  EXPECT_EQ(find("\4_dns", Protocol::Sctp), 3);
+  EXPECT_EQ(find("\4_dns", Protocol::Tcp), ServiceBlock::kNoPort);
+  EXPECT_EQ(find("\10_dns-tcp", Protocol::Tcp), 1);
+  EXPECT_EQ(find("\3dns", Protocol::Udp), ServiceBlock::kNoPort);
+  EXPECT_EQ(find("\3_dn", Protocol::Udp), ServiceBlock::kNoPort);
+  EXPECT_EQ(find("\5_dnsx", Protocol::Udp), ServiceBlock::kNoPort);
+  EXPECT_EQ(find("\1_", Protocol::Tcp), ServiceBlock::kNoPort);
+  EXPECT_TRUE(block->has_protocol(Protocol::Udp));
+  EXPECT_TRUE(block->has_protocol(Protocol::Sctp));
+  // Port 53 once: an RRset holds no record twice.
+  EXPECT_EQ(block->srv_count(), 4u);
+}
+
+TEST(ServiceBlock, OnlyNamedPortsMakeAProtocol) {
+  const auto block = build(cluster_ip("n", "s", ips({"10.96.0.1"}), {port("", 80)}));
+  EXPECT_FALSE(block->has_protocol(Protocol::Tcp));
+  EXPECT_EQ(block->srv_count(), 1u);
+}
+
+TEST(ServiceBlock, SlicesWithoutPortNumbers) {
+  const auto block = build(headless("n", "s"),
+                           {slice("n", "a", "s", {endpoint_port("http", 0), endpoint_port("x", 7)},
+                                  {at("10.0.0.1")})});
+  EXPECT_EQ(names(*block), (Lines{"10-0-0-1 10.0.0.1 [0/_http 7/_x]"}));
+  EXPECT_EQ(block->srv_count(), 1u);
+  EXPECT_EQ(block->named_ports()[0].srv_count, 0u);
+  EXPECT_EQ(block->named_ports()[0].a_count, 1u);
+}
+
+TEST(ServiceBlock, OneSetForSlicesWithTheSamePorts) {
+  std::vector<EndpointSlice> slices;
+  for (int i = 0; i < 20; ++i) {
+    slices.push_back(slice("n", "s" + std::to_string(i), "s", {endpoint_port("http", 80)},
+                           {at("10.0.0." + std::to_string(i))}));
+  }
+  const auto block = build(headless("n", "s"), slices);
+  for (const auto& e : block->endpoints()) EXPECT_EQ(e.port_set, 0);
+  EXPECT_EQ(block->named_ports().size(), 1u);
+  EXPECT_EQ(block->named_ports()[0].a_count, 20u);
+  check_consistent(*block);
+}
+
+// Beyond sixteen there are indexes; around the border both ways must agree.
+TEST(ServiceBlock, EverySizeAroundTheIndexes) {
+  for (int count = 1; count <= 70; ++count) {
+    std::vector<registry::Endpoint> endpoints;
+    for (int i = 0; i < count; ++i) {
+      const std::string n = std::to_string(i);
+      endpoints.push_back(i % 3 == 0   ? at("10.1.0." + n, "host-" + n)
+                          : i % 3 == 1 ? at("fd00::" + n)
+                                       : at("10.2.0." + n));
+    }
+    const auto block = build(headless("n", "s"), {slice("n", "a", "s", {}, endpoints)});
+    ASSERT_EQ(block->endpoints().size(), static_cast<std::size_t>(count));
+    check_consistent(*block);
+    if (::testing::Test::HasFailure()) FAIL() << count;
+  }
+}
+
+TEST(ServiceBlock, ManyEndpoints) {
+  std::vector<EndpointSlice> slices;
+  for (int s = 0; s < 50; ++s) {
+    std::vector<registry::Endpoint> endpoints;
+    for (int i = 0; i < 100; ++i) {
+      endpoints.push_back(at("10.244." + std::to_string(s) + "." + std::to_string(i)));
+    }
+    slices.push_back(slice("n", "s" + std::to_string(s), "s", {endpoint_port("http", 80)}, endpoints));
+  }
+  const auto block = build(headless("n", "s"), slices);
+  EXPECT_EQ(block->a_count(), 5000u);
+  EXPECT_EQ(block->srv_count(), 5000u);
+  check_consistent(*block);
+}
+
+// Random clusters: shared and repeated addresses and hostnames in both families, unready ones, all
+// port sets.
+TEST(ServiceBlock, RandomSlices) {
+  std::mt19937 random(17);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<EndpointSlice> slices;
+    const unsigned variety = 2 + random() % 40;
+    for (unsigned s = 0; s < 1 + random() % 4; ++s) {
+      std::vector<registry::EndpointPort> ports;
+      for (unsigned p = random() % 3; p > 0; --p) {
+        ports.push_back(endpoint_port(random() % 3 == 0 ? "" : "p" + std::to_string(random() % 3),
+                                      static_cast<std::uint16_t>(random() % 3 * 1000)));
+      }
+      std::vector<registry::Endpoint> endpoints;
+      for (unsigned e = random() % 30; e > 0; --e) {
+        const std::string n = std::to_string(random() % variety);
+        const std::string address = random() % 4 == 0 ? "fd00::" + n : "10.0.0." + n;
+        auto endpoint =
+            at(address, random() % 3 == 0 ? "h" + std::to_string(random() % variety) : "");
+        endpoint.ready = random() % 5 != 0;
+        endpoints.push_back(std::move(endpoint));
+      }
+      slices.push_back(slice("n", "s" + std::to_string(s), "s", std::move(ports), endpoints));
+    }
+    const bool is_headless = random() % 2 == 0;
+    const auto block = build(is_headless ? headless("n", "s")
+                                         : cluster_ip("n", "s", ips({"10.0.0.1", "fd00::1"}),
+                                                      {port("p0", 80), port("p1", 81)}),
+                             slices);
+    // The model: which addresses are ready under which label.
+    std::set<std::string> ready;
+    std::map<std::string, std::set<std::string>> by_label;
+    for (const auto& s : slices) {
+      for (const auto& e : s.endpoints) {
+        if (!e.ready) continue;
+        std::string label = e.address.to_string();
+        std::replace(label.begin(), label.end(), e.address.is_v4() ? '.' : ':', '-');
+        if (e.detail) label = e.detail->hostname;
+        ready.insert(e.address.to_string());
+        by_label[label].insert(e.address.to_string());
+      }
+    }
+    if (is_headless && ready.empty()) {
+      ASSERT_EQ(block, nullptr);
+      continue;
+    }
+    ASSERT_NE(block, nullptr);
+    check_consistent(*block);
+    std::map<std::string, std::set<std::string>> built;
+    std::uint32_t srv = 0;
+    for (const auto& e : block->endpoints()) {
+      auto& addresses = built[text_of(block->label(e.label))];
+      for (std::uint32_t i = 0; i < e.a_count; ++i) {
+        addresses.insert(address_in(*block, true, e.a_first + i).to_string());
+      }
+      for (std::uint32_t i = 0; i < e.aaaa_count; ++i) {
+        addresses.insert(address_in(*block, false, e.aaaa_first + i).to_string());
+      }
+      std::set<std::uint16_t> numbers;
+      for (const auto& p : block->ports(block->port_set(e.port_set))) numbers.insert(p.number);
+      numbers.erase(0);
+      ASSERT_EQ(block->port_set(e.port_set).unique, numbers.size());
+      srv += static_cast<std::uint32_t>(numbers.size());
+    }
+    ASSERT_EQ(built, by_label) << "round " << round;
+    if (is_headless) { ASSERT_EQ(block->srv_count(), srv); }
+    if (::testing::Test::HasFailure()) FAIL() << "round " << round;
+  }
+}
+
+TEST(ServiceBlock, RotationGoesRound) {
+  const auto block = build(headless("n", "s"),
+                           {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.2"), at("10.0.0.3")})});
+  std::vector<std::uint32_t> turns;
+  for (int i = 0; i < 7; ++i) turns.push_back(block->rotate(ServiceBlock::kCounterA, 3));
+  EXPECT_EQ(turns, (std::vector<std::uint32_t>{0, 1, 2, 0, 1, 2, 0}));
+  EXPECT_EQ(block->rotate(ServiceBlock::kCounterAaaa, 3), 0u) << "each RRset by itself";
+  // One answer does not turn.
+  EXPECT_EQ(block->rotate(ServiceBlock::kCounterA, 1), 0u);
+  EXPECT_EQ(block->rotate(ServiceBlock::kCounterA, 0), 0u);
+  EXPECT_EQ(block->rotate(ServiceBlock::kCounterA, 3), 1u);
+
+  // The next block goes on, also when it has fewer answers.
+  const auto next = build(headless("n", "s"), {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.2")})});
+  next->take_rotation_from(*block);
+  EXPECT_EQ(next->rotate(ServiceBlock::kCounterA, 2), 0u);
+  EXPECT_EQ(next->rotate(ServiceBlock::kCounterA, 2), 1u);
+}
+
+TEST(ServiceBlock, LabelsThatAreTooLongAreCut) {
+  const std::string long_name(100, 'x');
+  const auto block = build(cluster_ip("n", "s", ips({"10.96.0.1"}), {port(long_name, 80)}),
+                           {slice("n", "a", "s", {}, {at("10.0.0.1", long_name)})});
+  EXPECT_EQ(text_of(block->label(block->endpoints()[0].label)), std::string(63, 'x'));
+  EXPECT_EQ(text_of(block->label(block->named_ports()[0].label)), "_" + std::string(62, 'x'));
+}
+
+}  // namespace
+}  // namespace clusterdns::zones
