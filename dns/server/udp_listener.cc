@@ -78,7 +78,8 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
       fd_(socket),
       wildcard_(address.address.is_unspecified()),
       routes_(&routes),
-      buffers_(std::make_unique<Buffers>()),
+      // Not zeroed: pages are touched only when datagrams fill them.
+      buffers_(std::make_unique_for_overwrite<Buffers>()),
       open_fd_(std::make_shared<int>(socket)) {
   socket_.assign(address.address.is_v6() ? boost::asio::ip::udp::v6() : boost::asio::ip::udp::v4(),
                  socket);
