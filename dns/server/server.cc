@@ -173,12 +173,19 @@ std::shared_ptr<const Configuration> Server::apply(Configuration configuration) 
     return false;
   };
   // Everything that can fail comes first.
+  std::vector<ListenAddress> newly_chosen;
   std::vector<std::vector<OpenPair>> pairs;  // by listener; empty when it is open already
   for (auto& listener : configuration.listeners) {
     std::vector<OpenPair>& opened = pairs.emplace_back();
+    if (listener.address.port == 0) {
+      for (const ListenAddress& before : chosen_) {
+        if (before.address == listener.address.address) listener.address = before;
+      }
+    }
     if (is_open(listener.address)) continue;
     if (listener.address.port == 0) {
       listener.address.port = find_free_port(listener.address);
+      newly_chosen.push_back(listener.address);
     } else {
       check_unused(listener.address);
     }
@@ -202,6 +209,7 @@ std::shared_ptr<const Configuration> Server::apply(Configuration configuration) 
   }
   taken.wait();
   current_ = next;
+  chosen_.insert(chosen_.end(), newly_chosen.begin(), newly_chosen.end());
   return next;
 }
 

@@ -30,7 +30,8 @@ class Server {
 
   // Binds what is not bound yet, then serves `configuration` on every worker and returns when all
   // have taken it over. Listeners of the configuration before that are not in this one are closed.
-  // Port 0 in a listener is replaced by the port that was bound.
+  // Port 0 in a listener is replaced by the port that was bound; the same address with port 0 in a
+  // later configuration means that same port.
   // Throws std::system_error when an address cannot be bound; nothing has changed then.
   // Returns the configuration as served.
   std::shared_ptr<const Configuration> apply(Configuration configuration);
@@ -42,6 +43,7 @@ class Server {
   ReclaimDomain reclaim_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const Configuration> current_;
+  std::vector<ListenAddress> chosen_;  // ports found for listeners that asked for port 0
 };
 
 }  // namespace clusterdns::dns

@@ -123,6 +123,10 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
     return output_.size() - output_done_ < kOutputHigh && in_flight_ < kMaxInFlight;
   }
 
+  [[nodiscard]] bool has_whole_message() const noexcept {
+    return input_size_ >= 2 && input_size_ - 2 >= load_u16(input_.data());
+  }
+
   void on_readable() {
     if (input_.empty()) input_.resize(kInputRoom + kPadding);
     const std::size_t room = input_.size() - kPadding - input_size_;
@@ -144,7 +148,6 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
     const auto keep = shared_from_this();
     std::size_t at = 0;
     unsigned answered = 0;
-    bool more = false;
     Worker& worker = listener_->worker_;
     worker.reclaim().enter(worker.context().index);
     while (fd_ >= 0 && input_size_ - at >= 2) {
@@ -155,10 +158,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
         return close();
       }
       if (input_size_ - at - 2 < length) break;
-      if (!can_take_more() || answered == kMessagesPerTurn) {
-        more = answered == kMessagesPerTurn;
-        break;
-      }
+      if (!can_take_more() || answered == kMessagesPerTurn) break;
       answer_one({input_.data() + at + 2, length});
       at += 2 + length;
       ++answered;
@@ -180,7 +180,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
     if (fd_ >= 0) flush();
     in_process_ = false;
     worker.serve_udp_first();
-    if (more && fd_ >= 0) {
+    // What is left goes on in another turn; when the peer must read first, once it has.
+    if (fd_ >= 0 && has_whole_message() && can_take_more()) {
       reading_ = true;  // the posted handler goes on, no second wait
       boost::asio::post(*worker.context().io, [keep] {
         keep->reading_ = false;
@@ -238,7 +239,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
                          self->writing_ = false;
                          if (error || self->fd_ < 0) return;
                          self->flush();
-                         if (self->fd_ >= 0 && !self->reading_) self->resume();
+                         if (self->fd_ >= 0 && !self->reading_ && !self->writing_) self->resume();
                        });
   }
 

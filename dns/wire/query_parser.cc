@@ -77,6 +77,11 @@ Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
   at += 4;
   query.question_end = static_cast<std::uint16_t>(at);
 
+  // A query brings no records of its own in these sections, but for IXFR's SOA (RFC 1995 3); NSD
+  // refuses others too.
+  if (load_u16(p + 6) != 0 || (load_u16(p + 8) != 0 && query.qtype != RRType::IXFR)) {
+    return Gate::FormErr;
+  }
   const unsigned records = 0u + load_u16(p + 6) + load_u16(p + 8) + load_u16(p + 10);
   const unsigned before_additional = 0u + load_u16(p + 6) + load_u16(p + 8);
   for (unsigned i = 0; i < records; ++i) {

@@ -51,7 +51,7 @@ class Forwarding : public Integration {
 };
 
 // A loopback address nobody listens on: ICMP says so at once.
-Endpoint closed_port() { return local_endpoint(bound_socket({"127.0.0.1", 0}, SOCK_DGRAM).get()); }
+Endpoint closed_port() { return unused_endpoint("127.0.0.1"); }
 
 TEST_F(Forwarding, AnswerIsRelayed) {
   ScriptedUpstream upstream(one_address);
@@ -415,7 +415,7 @@ TEST_F(Forwarding, RelayedResponsesKeepRecordsOfOtherSections) {
 // An upstream that is ourselves: refused with a clear message, never a loop.
 TEST_F(Forwarding, OurselvesAsUpstream) {
   // A port that was free a moment ago: the address must be written down before the start.
-  const Endpoint own = closed_port();
+  const Endpoint own = unused_endpoint("127.0.0.1");
   const auto path =
       directory_.write("Corefile", with_paths(".:" + std::to_string(own.port) +
                                               " {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n"

@@ -18,8 +18,7 @@ class Signals : public Integration {
         std::to_string(ttl) + "\n  }\n}\n");
   }
   // Kernel's choice a moment ago: a Corefile that is read twice must name it.
-  std::uint16_t port_ =
-      local_endpoint(bound_socket(Endpoint{"127.0.0.1", 0}, SOCK_DGRAM).get()).port;
+  std::uint16_t port_ = unused_endpoint("127.0.0.1").port;
 
   std::uint32_t ttl() {
     const Message response = ask("a.default.svc.cluster.local.");

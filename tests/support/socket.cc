@@ -145,6 +145,22 @@ FileDescriptor bound_socket(const Endpoint& local, int type) {
   return fd;
 }
 
+Endpoint unused_endpoint(const std::string& address) {
+  constexpr int kAttempts = 50;
+  for (int attempt = 1;; ++attempt) {
+    const FileDescriptor udp = bound_socket(Endpoint{address, 0}, SOCK_DGRAM);
+    const Endpoint found = local_endpoint(udp.get());
+    try {
+      const FileDescriptor tcp = bound_socket(found, SOCK_STREAM);
+      return found;
+    } catch (const TestError&) {
+      if (attempt == kAttempts) {
+        throw;
+      }
+    }
+  }
+}
+
 Endpoint local_endpoint(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;

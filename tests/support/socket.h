@@ -85,6 +85,9 @@ bool wait_for(int fd, short events, const Deadline& deadline);
 
 // A socket bound to `local` (port 0: any). Throws TestError.
 FileDescriptor bound_socket(const Endpoint& local, int type);
+// A port of `address` that neither UDP nor TCP used a moment ago, for what must be written down
+// before it is listened on. Prefer port 0 wherever the server can tell what it got.
+Endpoint unused_endpoint(const std::string& address);
 // What the socket is bound to.
 Endpoint local_endpoint(int fd);
 

@@ -445,6 +445,7 @@ TEST(ServiceBlock, RandomSlices) {
         if (!e.ready) continue;
         std::string label = e.address.to_string();
         std::replace(label.begin(), label.end(), e.address.is_v4() ? '.' : ':', '-');
+        if (label.ends_with('-')) label += '0';
         if (e.detail) label = e.detail->hostname;
         ready.insert(e.address.to_string());
         by_label[label].insert(e.address.to_string());
