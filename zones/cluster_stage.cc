@@ -99,7 +99,7 @@ const ClusterStage::Zone* ClusterStage::find_zone(const Asked& asked) const noex
     const std::size_t at = asked.offset[asked.labels - zone.labels];
     const std::size_t size = asked.name.size() - at;
     if (size == zone.name.size() &&
-        std::memcmp(asked.name.data() + at, zone.name.data(), size) == 0) {
+        dns::equal_padded(asked.name.data() + at, zone.name.data(), size)) {
       return &zone;
     }
   }
@@ -140,8 +140,18 @@ Verdict ClusterStage::handle(dns::QueryContext& ctx) noexcept {
     return Verdict::Answered;
   }
   answer.authoritative = true;
-  add_soa(asked.name, 0, answer);
+  add_soa(answer.add_question_suffix(outcome.zone_size), answer);
   return Verdict::Answered;
+}
+
+void ClusterStage::add_soa(std::uint8_t zone_name, Answer& answer) const noexcept {
+  dns::RRsetRef& soa = answer.authority[answer.authority_count++];
+  soa.write = &write_soa;
+  soa.type = RRType::SOA;
+  soa.ttl = options_.ttl;
+  soa.owner = zone_name;
+  soa.first = table_->serial();
+  soa.count = options_.ttl;
 }
 
 dns::LocalData::Outcome ClusterStage::look_up(NameView name, RRType type, std::uint8_t owner,
@@ -470,10 +480,7 @@ void ClusterStage::add_soa(NameView name, std::uint8_t owner, Answer& answer) no
   const auto size = static_cast<std::uint8_t>(zone->name.size());
   const std::uint8_t zone_name = owner == 0 ? answer.add_question_suffix(size)
                                             : answer.add_name(zone->name.data(), size);
-  dns::RRsetRef soa = make_ref(&write_soa, RRType::SOA, options_.ttl, zone_name);
-  soa.first = table_->serial();
-  soa.count = options_.ttl;
-  answer.authority[answer.authority_count++] = soa;
+  add_soa(zone_name, answer);
 }
 
 Verdict ClusterStage::follow(dns::QueryContext& ctx, Outcome alias) noexcept {

@@ -90,6 +90,8 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
                                        std::uint32_t count) const noexcept {
     return options_.rotate ? block.rotate(counter, count) : 0;
   }
+  // `zone_name` is the index of the zone's name in the answer.
+  void add_soa(std::uint8_t zone_name, dns::Answer& answer) const noexcept;
   [[nodiscard]] bool falls_through(dns::NameView name) const noexcept;
   // Follows a CNAME of ours: inside every local zone of the route, then through the forwarder.
   dns::Verdict follow(dns::QueryContext& ctx, Outcome alias) noexcept;

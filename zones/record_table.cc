@@ -68,7 +68,7 @@ const ServiceBlock* RecordTable::find(std::span<const std::uint8_t> key) const n
   const std::uint64_t word = services_.find(hash, [&](std::uint64_t candidate) {
     if (((candidate ^ hash) & ~kPointerMask) != 0) return false;
     const auto other = block_in(candidate)->key();
-    return other.size() == key.size() && std::memcmp(other.data(), key.data(), key.size()) == 0;
+    return other.size() == key.size() && dns::equal_padded(other.data(), key.data(), key.size());
   });
   return word == SlotTable::kEmpty ? nullptr : block_in(word);
 }

@@ -19,8 +19,6 @@ using registry::Protocol;
 constexpr std::size_t kScanUpTo = 16;
 // What parallel workers write must not share a line with what they only read.
 constexpr std::size_t kCacheLine = 64;
-// Look-ups of a target may read past its end, see LocalData::look_up.
-constexpr std::size_t kPadding = 8;
 constexpr std::uint32_t kIndexSeed = 0;  // labels of one service: no table-wide collisions to fear
 
 constexpr std::uint8_t lower(char c) noexcept {
@@ -391,7 +389,7 @@ class BlockBuilder {
     put_label(key_, service.key.ns);
     const std::uint32_t key_offset = place(key_.size(), 1);
     const std::uint32_t external_offset = place(
-        target != nullptr ? target->size() + kPadding : 0, 1);
+        target != nullptr ? target->size() + dns::kPadding : 0, 1);
     const std::uint32_t port_sets_offset =
         place(port_sets_.size() * sizeof(ServiceBlock::PortSet), alignof(ServiceBlock::PortSet));
     const std::uint32_t ports_offset = place(port_total * sizeof(ServiceBlock::Port), 2);

@@ -305,7 +305,11 @@ void print_text(const StubLookup& lookup, std::ostream& out) {
   print_records(merged(lookup, &Message::answer), out);
   for (const auto& [title, section] : {std::pair{";; authority\n", &Message::authority},
                                        std::pair{";; additional\n", &Message::additional}}) {
-    const std::vector<Record> records = merged(lookup, section);
+    std::vector<Record> records = merged(lookup, section);
+    if (lookup.status == StubStatus::Found) {
+      // The SOA of the type that has no records beside the one that has; JSON keeps it.
+      std::erase_if(records, [](const Record& r) { return r.type == RRType::SOA; });
+    }
     if (records.empty()) continue;
     out << title;
     print_records(records, out);

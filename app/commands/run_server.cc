@@ -49,6 +49,9 @@ int run_server(const RunOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   boost::asio::io_context io(1);
   const auto logger = make_logger();
+  // From here on no signal kills by default: one that comes early waits for the handlers below.
+  boost::asio::signal_set ends(io, SIGTERM, SIGINT);
+  boost::asio::signal_set reloads(io, SIGHUP, SIGUSR1);
   try {
     InstanceOptions instance_options;
     instance_options.dns_port = options.dns_port;
@@ -68,8 +71,6 @@ int run_server(const RunOptions& options) {
       logger->info("Listening on {} (udp, tcp)", listen_text(listen));
     }
 
-    boost::asio::signal_set ends(io, SIGTERM, SIGINT);
-    boost::asio::signal_set reloads(io, SIGHUP, SIGUSR1);
     ends.async_wait([&](const boost::system::error_code& error, int signal) {
       if (error) return;
       logger->info("{}: Shutting down servers then terminating",

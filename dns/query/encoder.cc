@@ -8,11 +8,10 @@ constexpr std::uint16_t kPointerToQuestion = 0xC000 | kHeaderSize;
 constexpr std::uint16_t kExtendedErrorOption = 15;
 
 // Octets the OPT record will take at the end of the response; 0 when there is none.
-std::size_t opt_size(const Query& query, const Answer* answer) noexcept {
+std::size_t opt_size(const Query& query, const Answer& answer) noexcept {
   if (!query.has_edns) return 0;
-  std::size_t size = kOptRecordSize;
-  if (answer != nullptr && answer->error.set) size += 6 + std::strlen(answer->error.text);
-  return size;
+  if (answer.error.set) [[unlikely]] return kOptRecordSize + 6 + std::strlen(answer.error.text);
+  return kOptRecordSize;
 }
 
 std::uint8_t* put_opt(const Query& query, const Answer* answer, Rcode rcode,
@@ -40,8 +39,12 @@ std::uint8_t* put_opt(const Query& query, const Answer* answer, Rcode rcode,
 // Copies `count` rows; the owner is patched when it is not the question itself.
 void put_rows(std::uint8_t* to, const std::uint8_t* from, std::size_t row, std::size_t count,
               std::uint16_t owner) noexcept {
-  std::memcpy(to, from, row * count);
-  if (owner == kPointerToQuestion) return;
+  if (row == kARowSize) {
+    for (std::size_t i = 0; i < count; ++i) std::memcpy(to + 16 * i, from + 16 * i, 16);
+  } else {
+    std::memcpy(to, from, row * count);
+  }
+  if (owner == kPointerToQuestion) [[likely]] return;
   for (std::size_t i = 0; i < count; ++i) store_u16(to + i * row, owner);
 }
 
@@ -193,10 +196,12 @@ Written write_rdata(const RRsetRef& rrset, Encoder& encoder) noexcept {
 
 std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_udp_size,
                           std::uint8_t* out, std::size_t limit) noexcept {
-  const std::size_t reserved = opt_size(query, &answer);
+  const std::size_t reserved = opt_size(query, answer);
   Encoder encoder(out, limit - reserved, answer);
   encoder.skip(kHeaderSize);
-  encoder.bytes(query.packet + kHeaderSize, query.question_end - kHeaderSize);
+  const std::size_t question = query.question_end - kHeaderSize;
+  copy_padded(encoder.position(), query.packet + kHeaderSize, question);
+  encoder.skip(question);
 
   bool truncated = answer.truncated;
   std::uint32_t counts[3] = {0, 0, 0};

@@ -20,7 +20,6 @@ std::string Endpoint::to_string() const {
 std::unique_ptr<DeferredQuery> QueryContext::defer() {
   auto deferred = std::make_unique<DeferredQuery>();
   // The parser's padding travels with the packet, see parse_query.
-  constexpr std::size_t kPadding = 16;
   deferred->packet.reserve(query.size + kPadding);
   deferred->packet.assign(query.packet, query.packet + query.size);
   deferred->packet.resize(query.size + kPadding, 0);

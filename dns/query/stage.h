@@ -180,7 +180,7 @@ class LocalData {
   };
   // Looks `name` (lower-case wire form) up and adds what it finds for `type` to the answer section
   // of `answer` (and glue to the additional section) with owner index `owner`.
-  // REQUIRES: 8 readable octets behind `name`.
+  // REQUIRES: kPadding readable octets behind `name`.
   virtual Outcome look_up(NameView name, RRType type, std::uint8_t owner, Answer& answer,
                           const WorkerContext& worker) noexcept = 0;
   // Adds the SOA of the zone that holds `name` to the authority section. `owner` is the index of

@@ -24,7 +24,7 @@ const std::shared_ptr<const Route>* ListenerRoutes::find(const Query& query) con
     if (size == 1) return &entry.route;
     if (size > query.qname_size) continue;
     const std::size_t at = query.qname_size - size;
-    if (std::memcmp(query.lower.data() + at, entry.zone.data(), size) != 0) continue;
+    if (!equal_padded(query.lower.data() + at, entry.zone.data(), size)) continue;
     // The octets agree; the place must also be a label boundary.
     for (unsigned label = 0; label <= query.label_count; ++label) {
       if (query.label_offset[label] == at) return &entry.route;

@@ -51,9 +51,9 @@ std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
     case Gate::BadVers: return encode_error(query, Rcode::BadVers, kDefaultUdpSize, out, limit);
   }
   ctx.answer.reset(query.lower.data(), query.qname_size);
-  const std::size_t size_limit = std::min(limit, ctx.transport == Transport::Udp
-                                                     ? udp_limit(query, kDefaultUdpSize)
-                                                     : kMaxMessageSize);
+  const std::size_t size_limit = ctx.transport == Transport::Udp
+                                     ? std::min(limit, udp_limit(query, kDefaultUdpSize))
+                                     : limit;
   if (query.qclass != RRClass::IN) [[unlikely]] {
     return refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, size_limit,
                   ExtendedError::NotSupported, "only class IN is served");
@@ -66,8 +66,9 @@ std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
   }
   const Route& route = **found;
   ctx.route = &route;
-  ctx.limit = std::min(limit, ctx.transport == Transport::Udp ? udp_limit(query, route.udp_size)
-                                                              : kMaxMessageSize);
+  ctx.limit = route.udp_size == kDefaultUdpSize || ctx.transport == Transport::Tcp
+                  ? size_limit
+                  : std::min(limit, udp_limit(query, route.udp_size));
   for (const auto& stage : route.stages) {
     switch (stage->handle(ctx)) {
       case Verdict::Next: continue;

@@ -17,7 +17,7 @@ inline constexpr std::size_t kMaxUdpRequest = 4096;
 // and the channel maker are set by the listener. Returns the response's size in octets, 0 when
 // nothing is to be sent now (dropped or deferred). `limit` is the room in `out`, at least 512; for
 // UDP the client's and the route's sizes lower it.
-// REQUIRES: 8 readable octets behind `request`.
+// REQUIRES: kPadding readable octets behind `request`; `limit` is the whole room in `out`.
 [[nodiscard]] std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
                                   std::span<const std::uint8_t> request, std::uint8_t* out,
                                   std::size_t limit) noexcept;

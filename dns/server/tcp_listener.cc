@@ -68,6 +68,13 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
       listener->remove(self_);  // may destroy this unless a handler holds it
     }
   }
+  // For peers that do not read: what the kernel still holds for them is freed at once.
+  void abort() noexcept {
+    if (fd_ < 0) return;
+    const linger now{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close();
+  }
   // The listener goes away and closes us itself.
   void orphan() noexcept {
     listener_ = nullptr;
@@ -102,7 +109,6 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   static constexpr unsigned kMaxInFlight = 128;
   // Messages answered before UDP and other connections get their turn.
   static constexpr unsigned kMessagesPerTurn = 64;
-  static constexpr std::size_t kPadding = 16;  // see parse_query
 
   void wait_read() {
     reading_ = true;
@@ -380,7 +386,7 @@ void TcpListener::sweep() {
       const auto next = std::next(it);
       if ((*it)->stalled(now, worker_.tcp_limits())) {
         const auto keep = *it;
-        keep->close();
+        keep->abort();
       }
       it = next;
     }

@@ -34,7 +34,7 @@ class UdpListener {
   static constexpr unsigned kBatch = 64;
   // Batches before other handlers of this worker get their turn.
   static constexpr unsigned kBatchesPerTurn = 16;
-  static constexpr std::size_t kRequestRoom = kMaxUdpRequest + 16;  // and the parser's padding
+  static constexpr std::size_t kRequestRoom = kMaxUdpRequest + kPadding;
   static constexpr std::size_t kResponseRoom = 4096;  // the largest response UDP is configured for
   // IPv6's packet information is the larger; RFC 3542.
   static constexpr std::size_t kControlRoom = 64;

@@ -7,27 +7,7 @@ constexpr std::uint8_t lower(std::uint8_t c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<std::uint8_t>(c + 32) : c;
 }
 
-// Lower-cases eight octets at once: adds 0x20 to those within A-Z. Octets over 127 stay.
-constexpr std::uint64_t lower8(std::uint64_t v) noexcept {
-  constexpr std::uint64_t kOnes = 0x0101010101010101;
-  constexpr std::uint64_t kHigh = 0x8080808080808080;
-  const std::uint64_t seven = v & ~kHigh;
-  const std::uint64_t ge_a = seven + (0x80 - 'A') * kOnes;        // high bit: >= 'A'
-  const std::uint64_t gt_z = seven + (0x80 - 'Z' - 1) * kOnes;    // high bit: > 'Z'
-  const std::uint64_t upper = ge_a & ~gt_z & ~v & kHigh;
-  return v + (upper >> 2);
-}
-
 }  // namespace
-
-void lower_name_padded(const std::uint8_t* from, std::uint8_t* to, std::size_t size) noexcept {
-  for (std::size_t i = 0; i < size; i += 8) {
-    std::uint64_t v;
-    std::memcpy(&v, from + i, 8);
-    v = lower8(v);
-    std::memcpy(to + i, &v, 8);
-  }
-}
 
 Result<Name> Name::from_text(std::string_view text) noexcept {
   Name name;

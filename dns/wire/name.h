@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <cstdint>
 #include <span>
@@ -17,10 +18,51 @@ namespace clusterdns::dns {
 // octets alive. Comparison is the caller's business: lower-case first (see `lower_name`).
 using NameView = std::span<const std::uint8_t>;
 
+// Octets that the hot path may read, or overwrite, past the end of names and requests: one vector
+// register. Whoever hands out such data provides them.
+inline constexpr std::size_t kPadding = 16;
+
 // Copies `size` octets of a wire name from `from` to `to`, A-Z made a-z (RFC 4343 section 3).
 // Length octets are below 'A', so that the whole name can be treated as one run of octets.
-// Writes up to 7 octets past `size`: both buffers must have that room.
-void lower_name_padded(const std::uint8_t* from, std::uint8_t* to, std::size_t size) noexcept;
+// Both buffers must have kPadding octets more than `size`.
+inline void lower_name_padded(const std::uint8_t* from, std::uint8_t* to,
+                              std::size_t size) noexcept {
+  // Adds 0x20 to octets within A-Z, 16 at a time: those where the distance from 'A' is below 26.
+  using Vector __attribute__((vector_size(16))) = std::uint8_t;
+  for (std::size_t i = 0; i < size; i += 16) {
+    Vector v;
+    std::memcpy(&v, from + i, 16);
+    const Vector distance = v - static_cast<std::uint8_t>('A');
+    v += static_cast<Vector>(distance < static_cast<std::uint8_t>(26)) & static_cast<std::uint8_t>(0x20);
+    std::memcpy(to + i, &v, 16);
+  }
+}
+
+// True when the first `size` octets are equal. For short data with 8 readable octets behind both.
+[[nodiscard]] inline bool equal_padded(const std::uint8_t* a, const std::uint8_t* b,
+                                       std::size_t size) noexcept {
+  std::uint64_t x;
+  std::uint64_t y;
+  while (size > 8) {
+    std::memcpy(&x, a, 8);
+    std::memcpy(&y, b, 8);
+    if (x != y) return false;
+    a += 8;
+    b += 8;
+    size -= 8;
+  }
+  if (size == 0) return true;
+  std::memcpy(&x, a, 8);
+  std::memcpy(&y, b, 8);
+  const unsigned unused = static_cast<unsigned>(8 - size) * 8;
+  if constexpr (std::endian::native == std::endian::little) return ((x ^ y) << unused) == 0;
+  return ((x ^ y) >> unused) == 0;
+}
+
+// memcpy in steps of 16 octets: up to 15 more than `size` are read and written.
+inline void copy_padded(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; i += 16) std::memcpy(to + i, from + i, 16);
+}
 
 // A name that owns its octets: up to 255 on the stack, no allocation.
 class Name {
@@ -62,7 +104,7 @@ class Name {
   }
 
  private:
-  std::array<std::uint8_t, kMaxNameSize + 8> octets_;  // 8: lower_name_padded
+  std::array<std::uint8_t, kMaxNameSize + kPadding> octets_;
   std::uint8_t size_ = 1;
 };
 

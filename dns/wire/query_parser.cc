@@ -1,5 +1,7 @@
 #include "dns/wire/query_parser.h"
 
+#include <bit>
+
 namespace clusterdns::dns {
 namespace {
 
@@ -33,57 +35,18 @@ bool read_opt(std::span<const std::uint8_t> packet, std::size_t start, std::size
   return true;
 }
 
-}  // namespace
-
-Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
+// The records behind the question, of which a query may bring OPT and others in the additional
+// section (TSIG, for example, which is not for us).
+[[gnu::noinline]] Gate parse_records(std::span<const std::uint8_t> packet, std::size_t at,
+                                     Query& query) noexcept {
   const std::uint8_t* const p = packet.data();
-  query.packet = p;
-  query.size = packet.size();
-  query.question_end = 0;
-  query.has_edns = false;
-  query.dnssec_ok = false;
-  query.udp_size = 0;
-  query.opt_offset = query.opt_end = 0;
-  query.qname_size = 0;
-  query.label_count = 0;
-  if (packet.size() < kHeaderSize) return Gate::Drop;
-  query.id = load_u16(p);
-  query.flags = load_u16(p + 2);
-  if ((query.flags & kFlagQR) != 0) return Gate::Drop;
-  const unsigned opcode = (query.flags >> 11) & 0xF;
-  if (opcode != static_cast<unsigned>(Opcode::Query)) return Gate::NotImp;
-  if (load_u16(p + 4) != 1) return Gate::FormErr;
-
-  // The question name: uncompressed, at most 255 octets.
-  std::size_t at = kHeaderSize;
-  std::uint8_t labels = 0;
-  for (;;) {
-    if (at >= packet.size()) return Gate::FormErr;
-    const std::uint8_t length = p[at];
-    query.label_offset[labels] = static_cast<std::uint8_t>(at - kHeaderSize);
-    if (length == 0) break;
-    if (length > kMaxLabelSize) return Gate::FormErr;
-    at += std::size_t{1} + length;
-    if (at - kHeaderSize >= kMaxNameSize) return Gate::FormErr;
-    ++labels;
-  }
-  ++at;
-  if (packet.size() - at < 4) return Gate::FormErr;
-  query.qname_size = static_cast<std::uint8_t>(at - kHeaderSize);
-  query.label_count = labels;
-  lower_name_padded(p + kHeaderSize, query.lower.data(), query.qname_size);
-  query.qtype = RRType{load_u16(p + at)};
-  query.qclass = RRClass{load_u16(p + at + 2)};
-  at += 4;
-  query.question_end = static_cast<std::uint16_t>(at);
-
   // A query brings no records of its own in these sections, but for IXFR's SOA (RFC 1995 3); NSD
   // refuses others too.
   if (load_u16(p + 6) != 0 || (load_u16(p + 8) != 0 && query.qtype != RRType::IXFR)) {
     return Gate::FormErr;
   }
-  const unsigned records = 0u + load_u16(p + 6) + load_u16(p + 8) + load_u16(p + 10);
   const unsigned before_additional = 0u + load_u16(p + 6) + load_u16(p + 8);
+  const unsigned records = before_additional + load_u16(p + 10);
   for (unsigned i = 0; i < records; ++i) {
     const std::size_t start = at;
     at = skip_name(packet, at);
@@ -100,8 +63,76 @@ Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
     }
   }
   if (at != packet.size()) return Gate::FormErr;
-  if (query.has_edns && query.edns_version != 0) return Gate::BadVers;
-  return Gate::Pass;
+  return query.has_edns && query.edns_version != 0 ? Gate::BadVers : Gate::Pass;
+}
+
+}  // namespace
+
+Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
+  const std::uint8_t* const p = packet.data();
+  const std::size_t size = packet.size();
+  query.packet = p;
+  query.size = size;
+  query.question_end = 0;
+  query.has_edns = false;
+  query.dnssec_ok = false;
+  query.udp_size = 0;
+  query.qname_size = 0;
+  if (size < kHeaderSize) return Gate::Drop;
+  query.id = load_u16(p);
+  query.flags = load_u16(p + 2);
+  if ((query.flags & (kFlagQR | 0x7800)) != 0) [[unlikely]] {
+    return (query.flags & kFlagQR) != 0 ? Gate::Drop : Gate::NotImp;
+  }
+  if (load_u16(p + 4) != 1) [[unlikely]] return Gate::FormErr;
+
+  // The question name: uncompressed, at most 255 octets.
+  const std::uint8_t* const name = p + kHeaderSize;
+  // Where a length octet may stand at most, so that type and class still follow the root's.
+  const std::size_t last = size - kHeaderSize < 5 ? 0 : size - kHeaderSize - 5;
+  if (size - kHeaderSize < 5) return Gate::FormErr;
+  std::size_t at = 0;
+  unsigned labels = 0;
+  for (;;) {
+    const std::size_t length = name[at];
+    query.label_offset[labels] = static_cast<std::uint8_t>(at);
+    if (length == 0) break;
+    at += 1 + length;
+    if (length > kMaxLabelSize || at > last || at >= kMaxNameSize) [[unlikely]] {
+      return Gate::FormErr;
+    }
+    ++labels;
+  }
+  ++at;
+  query.qname_size = static_cast<std::uint8_t>(at);
+  query.label_count = static_cast<std::uint8_t>(labels);
+  lower_name_padded(name, query.lower.data(), at);
+  at += kHeaderSize;
+  query.qtype = RRType{load_u16(p + at)};
+  query.qclass = RRClass{load_u16(p + at + 2)};
+  at += 4;
+  query.question_end = static_cast<std::uint16_t>(at);
+
+  // What nearly every query has: nothing more, or one OPT without options.
+  std::uint64_t counts;
+  std::memcpy(&counts, p + 4, 8);
+  static constexpr std::array<std::uint8_t, 8> kQuestionOnly{0, 1, 0, 0, 0, 0, 0, 0};
+  static constexpr std::array<std::uint8_t, 8> kWithOne{0, 1, 0, 0, 0, 0, 0, 1};
+  if (counts == std::bit_cast<std::uint64_t>(kQuestionOnly)) {
+    return at == size ? Gate::Pass : Gate::FormErr;
+  }
+  if (counts == std::bit_cast<std::uint64_t>(kWithOne) && size == at + kOptRecordSize &&
+      p[at] == 0 && load_u16(p + at + 1) == static_cast<std::uint16_t>(RRType::OPT) &&
+      load_u16(p + at + 9) == 0) {
+    query.has_edns = true;
+    query.udp_size = load_u16(p + at + 3);
+    query.edns_version = p[at + 6];
+    query.dnssec_ok = (p[at + 7] & 0x80) != 0;
+    query.opt_offset = static_cast<std::uint16_t>(at);
+    query.opt_end = static_cast<std::uint16_t>(size);
+    return query.edns_version == 0 ? Gate::Pass : Gate::BadVers;
+  }
+  return parse_records(packet, at, query);
 }
 
 }  // namespace clusterdns::dns

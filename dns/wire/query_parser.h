@@ -37,12 +37,12 @@ struct Query {
   bool dnssec_ok = false;
   std::uint8_t edns_version = 0;
   std::uint16_t udp_size = 0;      // as the client said; 0 without EDNS
-  std::uint16_t opt_offset = 0;    // where the OPT record starts and ends
+  std::uint16_t opt_offset = 0;    // where the OPT record starts and ends; only with EDNS
   std::uint16_t opt_end = 0;
 
   // Offset of each label's length octet in `lower`, leftmost label first; then that of the root.
   std::array<std::uint8_t, kMaxLabels + 1> label_offset;
-  std::array<std::uint8_t, kMaxNameSize + 9> lower;  // the question name, lower-cased
+  std::array<std::uint8_t, kMaxNameSize + 1 + kPadding> lower;  // the question name, lower-cased
 
   [[nodiscard]] NameView name() const noexcept { return {lower.data(), qname_size}; }
   // The question name with the letter case of the request.
@@ -51,8 +51,8 @@ struct Query {
   }
 };
 
-// REQUIRES: at least 8 readable octets follow `packet` (receive buffers have them).
-// Never throws, never reads past size + 8, never loops. A compressed question name is a FormErr.
+// REQUIRES: kPadding readable octets follow `packet` (receive buffers have them).
+// Never throws, never reads further than that, never loops. A compressed question name is a FormErr.
 [[nodiscard]] Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept;
 
 }  // namespace clusterdns::dns

@@ -25,6 +25,7 @@ ln -s "$CLUSTERDNS_BINARY" "$WORK/root/build/release/clusterdns"
 ln -s "$ROOT/deploy" "$WORK/root/deploy"
 cd "$WORK/root" || exit 1
 
+: >"$WORK/log" # it is read before the server has written
 build/release/clusterdns serve --manifests deploy/examples --listen 127.0.0.1:0 --no-forward \
   >"$WORK/log" 2>&1 &
 SERVER=$!

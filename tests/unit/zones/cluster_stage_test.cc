@@ -615,13 +615,13 @@ TEST_F(ClusterStageTest, AliasesInside) {
 
 TEST_F(ClusterStageTest, AliasesThatLoop) {
   start();
-  Message message = c_.ask({.qname = "loop-a.default.svc.cluster.local", .edns = true});
+  Message message = c_.ask(Request{.qname = "loop-a.default.svc.cluster.local", .edns = true});
   EXPECT_EQ(message.rcode, 0);
   EXPECT_EQ(lines(message.answer),
             (Lines{"loop-a.default.svc.cluster.local. 5 CNAME loop-b.default.svc.cluster.local.",
                    "loop-b.default.svc.cluster.local. 5 CNAME loop-a.default.svc.cluster.local."}));
   EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::Other));
-  message = c_.ask({.qname = "Self.default.svc.cluster.local", .edns = true});
+  message = c_.ask(Request{.qname = "Self.default.svc.cluster.local", .edns = true});
   EXPECT_EQ(message.answer.size(), 1u);
   EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::Other));
 }
@@ -637,8 +637,7 @@ TEST_F(ClusterStageTest, AliasDepth) {
   c_.add(cluster_ip("n", "end", ips({"10.96.0.77"}), {port("http", 80)}));
   c_.start();
   for (int links = 1; links <= kMax + 3; ++links) {
-    const Message message = c_.ask(
-        {.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .edns = true});
+    const Message message = c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .edns = true});
     SCOPED_TRACE(links);
     const auto expected = static_cast<std::size_t>(std::min(links, kMax));
     EXPECT_EQ(message.rcode, 0);
@@ -652,12 +651,10 @@ TEST_F(ClusterStageTest, AliasDepth) {
       EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::Other));
     }
     // Negative ends need a name more.
-    const Message none = c_.ask(
-        {.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .qtype = RRType::MX, .edns = true});
+    const Message none = c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .qtype = RRType::MX, .edns = true});
     EXPECT_EQ(none.answer.size(), expected);
     EXPECT_EQ(none.authority.size(), links <= kMax ? 1u : 0u);
-    const Message srv = c_.ask(
-        {.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .qtype = RRType::SRV, .edns = true});
+    const Message srv = c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .qtype = RRType::SRV, .edns = true});
     EXPECT_EQ(srv.answer.size(), expected + (links <= kMax ? 1 : 0));
   }
 }
@@ -722,7 +719,7 @@ TEST_F(ClusterStageTest, AliasesOutside) {
 TEST_F(ClusterStageTest, AliasesOutsideWithADeadUpstream) {
   start({std::make_shared<ScriptedUpstream>(
       [](std::span<const std::uint8_t>) { return unit::Octets{}; })});
-  const Message message = c_.ask({.qname = "ext.default.svc.cluster.local", .edns = true});
+  const Message message = c_.ask(Request{.qname = "ext.default.svc.cluster.local", .edns = true});
   EXPECT_EQ(message.rcode, 2);
   EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::NoReachableAuthority));
 }
@@ -816,13 +813,13 @@ TEST_F(ClusterStageTest, FallThroughInSomeZones) {
 TEST_F(ClusterStageTest, BeforeTheRegistryIsInSync) {
   start();
   c_.table->set_ready(false);
-  Message message = c_.ask({.qname = "nothing.default.svc.cluster.local", .edns = true});
+  Message message = c_.ask(Request{.qname = "nothing.default.svc.cluster.local", .edns = true});
   EXPECT_EQ(message.rcode, 2);
   EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::NotReady));
   EXPECT_TRUE(message.authority.empty());
   EXPECT_EQ(c_.ask("9.9.9.9.in-addr.arpa", RRType::PTR).rcode, 2);
   // An alias to what may yet come.
-  message = c_.ask({.qname = "gone.default.svc.cluster.local", .edns = true});
+  message = c_.ask(Request{.qname = "gone.default.svc.cluster.local", .edns = true});
   EXPECT_EQ(message.rcode, 2);
   EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::NotReady));
   // What is there is there, and the apex always is.
@@ -838,7 +835,7 @@ TEST_F(ClusterStageTest, ZoneTransfersAreRefused) {
   c_.client.use(dns::Transport::Tcp);
   for (const RRType type : {RRType::AXFR, RRType::IXFR}) {
     for (const char* qname : {"cluster.local", "x.cluster.local", "my-service.default.svc.cluster.local"}) {
-      const Message message = c_.ask({.qname = qname, .qtype = type, .edns = true});
+      const Message message = c_.ask(Request{.qname = qname, .qtype = type, .edns = true});
       EXPECT_EQ(message.rcode, 5) << qname;
       EXPECT_TRUE(message.answer.empty());
       EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::Prohibited));
@@ -878,14 +875,14 @@ class LargeAnswers : public ClusterStageTest {
   // The whole answer over TCP, then at every limit over UDP what is a piece of it.
   void check_every_limit(const std::string& qname, RRType type) {
     c_.client.use(dns::Transport::Tcp);
-    const Message whole = c_.ask({.qname = qname, .qtype = type, .edns = true});
+    const Message whole = c_.ask(Request{.qname = qname, .qtype = type, .edns = true});
     EXPECT_EQ(whole.flags & kFlagTC, 0);
     const Lines all = sorted(lines(whole.answer));
     std::set<std::string> glue;
     for (const std::string& text : lines(whole.additional)) glue.insert(text);
     for (std::size_t limit = 1232; limit >= 512; limit -= 3) {
       c_.client.use(dns::Transport::Udp);
-      const Message part = c_.ask({.qname = qname,
+      const Message part = c_.ask(Request{.qname = qname,
                                    .qtype = type,
                                    .edns = true,
                                    .udp_size = static_cast<std::uint16_t>(limit)});
@@ -948,7 +945,7 @@ TEST_F(LargeAnswers, SrvBeyondThePointersReach) {
   }();
   EXPECT_GT(targets.size(), 500u);
   for (const auto& record : message.additional) {
-    ASSERT_TRUE(targets.contains(record.owner.to_text())) << line(record);
+    ASSERT_TRUE(targets.contains(record.owner.to_text())) << unit::line(record);
   }
 }
 

@@ -199,7 +199,9 @@ TEST_F(RecordTableTest, ReversePrefixes) {
 }
 
 TEST_F(RecordTableTest, WithoutReverse) {
-  RecordTable table(reclaim_, {.reverse = false});
+  TableOptions options;
+  options.reverse = false;
+  RecordTable table(reclaim_, options);
   const Service service = cluster_ip("n", "a", ips({"10.96.0.1"}));
   table.publish(service, {});
   int visits = 0;
@@ -281,8 +283,8 @@ TEST_F(RecordTableTest, RandomChanges) {
     } else {
       std::vector<registry::Endpoint> endpoints;
       std::set<std::string> addresses;
-      for (unsigned i = random() % 6; i > 0; --i) {
-        const std::string text = address(random() % 15);
+      for (auto i = random() % 6; i > 0; --i) {
+        const std::string text = address(static_cast<unsigned>(random() % 15));
         endpoints.push_back(at(text));
         addresses.insert(text);
       }

@@ -320,7 +320,9 @@ TEST(ServiceBlock, OneAddressUnderSeveralNames) {
         build(is_headless ? headless("n", "s") : cluster_ip("n", "s", ips({"10.96.0.1"})), slices);
     EXPECT_EQ(names(*block), (Lines{"x 10.0.0.1,10.0.0.2,fd00::1 []", "y 10.0.0.1,fd00::1 []",
                                     "10-0-0-1 10.0.0.1 []"}));
-    if (is_headless) EXPECT_EQ(own(*block), (Lines{"10.0.0.1", "10.0.0.2", "fd00::1"}));
+    if (is_headless) {
+      EXPECT_EQ(own(*block), (Lines{"10.0.0.1", "10.0.0.2", "fd00::1"}));
+    }
     check_consistent(*block);
   }
 }
@@ -414,15 +416,15 @@ TEST(ServiceBlock, RandomSlices) {
   std::mt19937 random(17);
   for (int round = 0; round < 300; ++round) {
     std::vector<EndpointSlice> slices;
-    const unsigned variety = 2 + random() % 40;
+    const auto variety = 2 + random() % 40;
     for (unsigned s = 0; s < 1 + random() % 4; ++s) {
       std::vector<registry::EndpointPort> ports;
-      for (unsigned p = random() % 3; p > 0; --p) {
+      for (auto p = random() % 3; p > 0; --p) {
         ports.push_back(endpoint_port(random() % 3 == 0 ? "" : "p" + std::to_string(random() % 3),
                                       static_cast<std::uint16_t>(random() % 3 * 1000)));
       }
       std::vector<registry::Endpoint> endpoints;
-      for (unsigned e = random() % 30; e > 0; --e) {
+      for (auto e = random() % 30; e > 0; --e) {
         const std::string n = std::to_string(random() % variety);
         const std::string address = random() % 4 == 0 ? "fd00::" + n : "10.0.0." + n;
         auto endpoint =

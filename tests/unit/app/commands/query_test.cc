@@ -48,7 +48,10 @@ std::vector<Bytes> cluster(const Message& query, bool) {
   m.flags |= dns::kFlagAA;
   const auto web = name("web.default.svc.cluster.local.");
   const auto add_addresses = [&] {
-    if (query.qtype != RRType::A) return;
+    if (query.qtype != RRType::A) {
+      m.authority.push_back(make_record(name("cluster.local"), RRType::SOA, soa()));
+      return;
+    }
     m.answer.push_back(make_record(web, RRType::A, {10, 244, 0, 10}));
     m.answer.push_back(make_record(web, RRType::A, {10, 244, 1, 12}));
   };

@@ -96,9 +96,9 @@ TEST(NameToText, RoundTrip) {
   std::mt19937 random(7);
   for (int round = 0; round < 2000; ++round) {
     Octets octets;
-    const unsigned labels = random() % 5;
+    const auto labels = random() % 5;
     for (unsigned i = 0; i < labels; ++i) {
-      const unsigned size = 1 + random() % (random() % 8 == 0 ? 63 : 6);
+      const auto size = 1 + random() % (random() % 8 == 0 ? 63 : 6);
       if (octets.size() + 1 + size + 1 > kMaxNameSize) break;
       octets.push_back(static_cast<std::uint8_t>(size));
       for (unsigned k = 0; k < size; ++k) octets.push_back(static_cast<std::uint8_t>(random()));

@@ -304,7 +304,7 @@ TEST(QueryParser, Mutations) {
   unsigned passed = 0;
   for (int round = 0; round < 20000; ++round) {
     Octets octets = seeds[random() % seeds.size()];
-    for (unsigned n = random() % 4; n > 0; --n) {
+    for (auto n = random() % 4; n > 0; --n) {
       octets[random() % octets.size()] = static_cast<std::uint8_t>(random());
     }
     if (random() % 4 == 0) octets.resize(random() % (octets.size() + 1));

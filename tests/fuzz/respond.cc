@@ -1,0 +1,125 @@
+// The whole way of a query over a small cluster. The first octet chooses the transport, the
+// client's address and the room for the response; the rest is the request.
+#include "dns/server/responder.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "dns/wire/message_reader.h"
+#include "registry/store.h"
+#include "tests/fuzz/messages.h"
+#include "tests/unit/zones/objects.h"
+#include "zones/cluster_stage.h"
+#include "zones/search_stage.h"
+#include "zones/table_feed.h"
+
+namespace clusterdns::fuzz {
+
+std::vector<Octets> generated_seeds() {
+  std::vector<Octets> seeds;
+  for (std::uint8_t how = 0; Octets& packet : *std::make_unique<std::vector<Octets>>(queries())) {
+    packet.insert(packet.begin(), how++);
+    seeds.push_back(packet);
+  }
+  return seeds;
+}
+
+namespace {
+
+class World {
+ public:
+  World() {
+    using namespace unit;  // NOLINT
+    store_.upsert(registry::Namespace{"default", {}});
+    store_.upsert(cluster_ip("default", "web", ips({"10.96.0.7", "fd00::1"}), {port("http", 80)}));
+    store_.upsert(headless("default", "python-www"));
+    std::vector<registry::Endpoint> endpoints;
+    for (int i = 0; i < 40; ++i) endpoints.push_back(at("10.244.0." + std::to_string(i)));
+    store_.upsert(slice("default", "a", "python-www", {endpoint_port("http", 80)}, endpoints));
+    store_.upsert(slice("default", "b", "python-www", {endpoint_port("web", 81)},
+                        {at("10.244.0.1", "host"), at("fd00::2", "host"), at("10.244.0.2", "other")}));
+    store_.upsert(external("default", "alias", "web.default.svc.cluster.local"));
+    store_.upsert(external("default", "loop", "loop.default.svc.cluster.local"));
+    store_.upsert(external("default", "outside", "www.example.com"));
+    store_.commit();
+    auto table = std::make_shared<zones::RecordTable>(reclaim_, zones::TableOptions{});
+    feed_ = std::make_unique<zones::TableFeed>(store_, table, zones::FeedOptions{});
+    table->set_ready(true);
+    zones::ClusterOptions options;
+    for (const char* zone : {"cluster.local", "in-addr.arpa", "ip6.arpa"}) {
+      options.zones.push_back(dns::Name::from_text(zone).value());
+    }
+    options.pods = zones::PodMode::Insecure;
+    options.server_addresses = ips({"10.96.0.10", "fd00::a"});
+    zones::SearchStage::Options search;
+    search.suffixes = zones::SearchStage::pod_search_list("default", options.zones[0]);
+    auto route = std::make_shared<dns::Route>();
+    route->stages.push_back(std::make_shared<zones::ClusterStage>(options, table));
+    route->stages.push_back(std::make_shared<zones::SearchStage>(std::move(search)));
+    for (const auto& stage : route->stages) stage->attach(worker_);
+    routes_.add(dns::Name{}, std::move(route));
+    ctx_->worker = &worker_;
+  }
+
+  void ask(std::uint8_t how, std::span<const std::uint8_t> request) {
+    ctx_->transport = (how & 1) != 0 ? dns::Transport::Tcp : dns::Transport::Udp;
+    ctx_->client = {};
+    ctx_->client.v6 = (how & 2) != 0;
+    if (!ctx_->client.v6) ctx_->client.address[0] = (how & 4) != 0 ? 127 : 198;
+    const std::size_t room = (how & 8) != 0 ? dns::kMaxMessageSize : 512 + (how >> 4);
+    Octets out(room);
+    const std::size_t size = dns::respond(*ctx_, routes_, request, out.data(), room);
+    if (size == 0) {
+      FUZZ_REQUIRE(request.size() < dns::kHeaderSize || (request[2] & 0x80) != 0);
+      return;
+    }
+    FUZZ_REQUIRE(size <= room);
+    const auto response = dns::read_message({out.data(), size});
+    FUZZ_REQUIRE(response.has_value());
+    FUZZ_REQUIRE(response->id == dns::load_u16(request.data()));
+    FUZZ_REQUIRE((response->flags & dns::kFlagQR) != 0);
+    FUZZ_REQUIRE(((response->flags ^ dns::load_u16(request.data() + 2)) & dns::kFlagRD) == 0);
+    const dns::Query& query = ctx_->query;
+    FUZZ_REQUIRE(response->has_opt == query.has_edns);
+    FUZZ_REQUIRE(response->has_question == (query.question_end != 0));
+    if (!response->has_question) return;
+    FUZZ_REQUIRE(std::equal(out.begin() + dns::kHeaderSize, out.begin() + query.question_end,
+                            request.begin() + dns::kHeaderSize));
+    if (ctx_->transport == dns::Transport::Udp) {
+      FUZZ_REQUIRE(size <= (query.has_edns ? std::max<std::size_t>(512, query.udp_size) : 512));
+      FUZZ_REQUIRE(size <= dns::kDefaultUdpSize);
+    } else if (room == dns::kMaxMessageSize) {
+      FUZZ_REQUIRE((response->flags & dns::kFlagTC) == 0);
+    }
+    // Owners form a chain from the question: a CNAME, or the RRset.
+    dns::Name owner = response->qname;
+    for (const dns::Record& record : response->answer) {
+      FUZZ_REQUIRE(dns::equal_ignoring_case(record.owner.view(), owner.view()));
+      if (record.type != dns::RRType::CNAME) continue;
+      std::size_t end = 0;
+      owner = dns::Name::from_message(record.rdata, 0, &end).value();
+    }
+    if (response->rcode == 3) FUZZ_REQUIRE(!response->authority.empty() || response->answer.empty());
+  }
+
+ private:
+  dns::ReclaimDomain reclaim_{1};
+  registry::Store store_;
+  std::unique_ptr<zones::TableFeed> feed_;
+  dns::WorkerContext worker_;
+  dns::ListenerRoutes routes_;
+  std::unique_ptr<dns::QueryContext> ctx_ = std::make_unique<dns::QueryContext>();
+};
+
+}  // namespace
+}  // namespace clusterdns::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace clusterdns;  // NOLINT
+  static fuzz::World world;
+  if (size == 0 || size - 1 > dns::kMaxMessageSize) return 0;
+  fuzz::Octets packet(size - 1 + 8);
+  std::copy(data + 1, data + size, packet.begin());
+  world.ask(data[0], {packet.data(), size - 1});
+  return 0;
+}
