@@ -170,50 +170,54 @@ dns::LocalData::Outcome ClusterStage::look_up(NameView name, RRType type, std::u
 
 dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked, Answer& answer,
                                               const dns::WorkerContext& worker) noexcept {
+  Outcome outcome;
   const Zone* const zone = find_zone(asked);
-  if (zone == nullptr) return {};
-  const auto zone_size = static_cast<std::uint8_t>(zone->name.size());
-  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
-  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
+  if (zone == nullptr) return outcome;
+  outcome.ttl = options_.ttl;
+  outcome.zone_size = static_cast<std::uint8_t>(zone->name.size());
   const unsigned relative = asked.labels - static_cast<unsigned>(zone->labels);
-  if (relative == 0) return resolve_apex(asked, *zone, answer);
-  Outcome outcome = none;
-  if (zone->reverse) {
-    outcome = resolve_reverse(asked, *zone, answer, worker);
+  Found found = Found::NXDomain;
+  if (relative == 0) {
+    found = resolve_apex(asked, answer);
+  } else if (zone->reverse) {
+    found = resolve_reverse(asked, answer, worker);
   } else {
     const std::uint8_t* const last = asked.name.data() + asked.offset[relative - 1];
     if (label_is(last, kSvc)) {
-      outcome = resolve_service(asked, *zone, relative, answer);
+      found = resolve_service(asked, relative, answer, outcome);
     } else if (label_is(last, kPod)) {
-      outcome = resolve_pod(asked, *zone, relative, answer, worker);
+      found = resolve_pod(asked, relative, answer, worker);
     } else if (label_is(last, kDns)) {
-      if (relative == 1) return no_data;  // empty non-terminal above ns.dns
-      if (relative == 2 && label_is(asked.name.data() + asked.offset[0], kNs)) {
-        return server_address(asked, *zone, answer);
+      if (relative == 1) {
+        found = Found::NoData;  // empty non-terminal above ns.dns
+      } else if (relative == 2 && label_is(asked.name.data() + asked.offset[0], kNs)) {
+        found = server_address(asked, answer);
       }
     } else if (relative == 1 && label_is(last, kDnsVersion)) {
-      if (asked.type != RRType::TXT) return no_data;
-      dns::RRsetRef txt = make_ref(&dns::write_rdata, RRType::TXT, kSchemaVersionTtl, asked.owner);
-      txt.data = kSchemaVersion;
-      txt.count = sizeof kSchemaVersion;
-      answer.answer[answer.answer_count++] = txt;
-      return {Found::Data, {}, kSchemaVersionTtl, zone_size};
+      found = schema_version(asked, answer);
     }
   }
-  if (outcome.found == Found::NXDomain && !table_->ready()) outcome.found = Found::NotReady;
+  if (found == Found::NXDomain && !table_->ready()) [[unlikely]] found = Found::NotReady;
+  outcome.found = found;
   return outcome;
 }
 
-dns::LocalData::Outcome ClusterStage::resolve_apex(const Asked& asked, const Zone& zone,
-                                                   Answer& answer) noexcept {
-  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
-  const Outcome data{Found::Data, {}, options_.ttl, zone_size};
+Found ClusterStage::schema_version(const Asked& asked, Answer& answer) const noexcept {
+  if (asked.type != RRType::TXT) return Found::NoData;
+  dns::RRsetRef txt = make_ref(&dns::write_rdata, RRType::TXT, kSchemaVersionTtl, asked.owner);
+  txt.data = kSchemaVersion;
+  txt.count = sizeof kSchemaVersion;
+  answer.answer[answer.answer_count++] = txt;
+  return Found::Data;
+}
+
+Found ClusterStage::resolve_apex(const Asked& asked, Answer& answer) noexcept {
   if (asked.type == RRType::SOA) {
     dns::RRsetRef soa = make_ref(&write_soa, RRType::SOA, options_.ttl, asked.owner);
     soa.first = table_->serial();
     soa.count = options_.ttl;
     answer.answer[answer.answer_count++] = soa;
-    return data;
+    return Found::Data;
   }
   if (asked.type == RRType::NS) {
     answer.answer[answer.answer_count++] =
@@ -227,28 +231,25 @@ dns::LocalData::Outcome ClusterStage::resolve_apex(const Asked& asked, const Zon
     };
     glue(ns_a_rows_, ns_a_count_, RRType::A);
     glue(ns_aaaa_rows_, ns_aaaa_count_, RRType::AAAA);
-    return data;
+    return Found::Data;
   }
-  return {Found::NoData, {}, options_.ttl, zone_size};
+  return Found::NoData;
 }
 
-dns::LocalData::Outcome ClusterStage::server_address(const Asked& asked, const Zone& zone,
-                                                     Answer& answer) noexcept {
+Found ClusterStage::server_address(const Asked& asked, Answer& answer) noexcept {
   if (asked.type == RRType::A) {
-    return rows(asked, zone, ns_a_rows_.data(), 0, ns_a_count_, 0, answer);
+    return rows(asked, ns_a_rows_.data(), 0, ns_a_count_, 0, answer);
   }
   if (asked.type == RRType::AAAA) {
-    return rows(asked, zone, ns_aaaa_rows_.data(), 0, ns_aaaa_count_, 0, answer);
+    return rows(asked, ns_aaaa_rows_.data(), 0, ns_aaaa_count_, 0, answer);
   }
-  return {Found::NoData, {}, options_.ttl, static_cast<std::uint8_t>(zone.name.size())};
+  return Found::NoData;
 }
 
-dns::LocalData::Outcome ClusterStage::rows(const Asked& asked, const Zone& zone,
-                                           const std::uint8_t* data, std::uint32_t first,
+Found ClusterStage::rows(const Asked& asked, const std::uint8_t* data, std::uint32_t first,
                                            std::uint32_t count, std::uint32_t start,
                                            Answer& answer) const noexcept {
-  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
-  if (count == 0) return {Found::NoData, {}, options_.ttl, zone_size};
+  if (count == 0) return Found::NoData;
   dns::RRsetRef& ref = answer.answer[answer.answer_count++];
   ref.write = &dns::write_rows;
   ref.data = data;
@@ -258,16 +259,14 @@ dns::LocalData::Outcome ClusterStage::rows(const Asked& asked, const Zone& zone,
   ref.ttl = options_.ttl;
   ref.type = asked.type;
   ref.owner = asked.owner;
-  return {Found::Data, {}, options_.ttl, zone_size};
+  return Found::Data;
 }
 
-dns::LocalData::Outcome ClusterStage::srv(const Asked& asked, const Zone& zone,
-                                          const ServiceBlock& block, std::uint32_t endpoint,
+Found ClusterStage::srv(const Asked& asked, const ServiceBlock& block, std::uint32_t endpoint,
                                           std::uint16_t named_port, unsigned service_label,
                                           std::uint32_t counter, Answer& answer) const noexcept {
-  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
   const std::uint32_t count = count_srv(block, endpoint, named_port);
-  if (count == 0) return {Found::NoData, {}, options_.ttl, zone_size};
+  if (count == 0) return Found::NoData;
   // Whole endpoints rotate where there are some, ports otherwise.
   std::uint32_t positions = count;
   if (endpoint == ServiceBlock::kNotFound && block.kind() == BlockKind::Headless) {
@@ -286,52 +285,45 @@ dns::LocalData::Outcome ClusterStage::srv(const Asked& asked, const Zone& zone,
   answer.answer[answer.answer_count++] = ref;
   ref.write = &write_srv_glue;
   answer.additional[answer.additional_count++] = ref;
-  return {Found::Data, {}, options_.ttl, zone_size};
+  return Found::Data;
 }
 
-dns::LocalData::Outcome ClusterStage::resolve_service(const Asked& asked, const Zone& zone,
-                                                      unsigned relative, Answer& answer) noexcept {
-  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
-  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
-  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
+Found ClusterStage::resolve_service(const Asked& asked, unsigned relative, Answer& answer,
+                                    Outcome& outcome) noexcept {
   const std::uint8_t* const name = asked.name.data();
-  if (relative == 1) return no_data;  // svc.<zone>
-  if (relative == 2) return table_->has_namespace(name + asked.offset[0]) ? no_data : none;
-  if (relative > 5) return none;
+  if (relative == 1) return Found::NoData;  // svc.<zone>
+  if (relative == 2) return table_->has_namespace(name + asked.offset[0]) ? Found::NoData : Found::NXDomain;
+  if (relative > 5) return Found::NXDomain;
 
   // <service>.<namespace> stands right before `svc`.
   const unsigned service_label = relative - 3;
   const std::size_t key_at = asked.offset[service_label];
   const ServiceBlock* const block =
       table_->find({name + key_at, asked.offset[relative - 1] - key_at});
-  if (block == nullptr) return none;
+  if (block == nullptr) return Found::NXDomain;
   const bool a = asked.type == RRType::A;
   const bool aaaa = asked.type == RRType::AAAA;
 
   if (relative == 3) {
-    if (a) {
-      return rows(asked, zone, block->a_rows(), 0, block->a_count(),
-                  rotation(*block, ServiceBlock::kCounterA, block->a_count()), answer)
-                         .found == Found::Data
-                 ? Outcome{Found::Data, {}, options_.ttl, zone_size}
-             : block->kind() == BlockKind::ExternalName
-                 ? Outcome{Found::Alias, block->external_name(), options_.ttl, zone_size}
-                 : no_data;
-    }
-    if (block->kind() == BlockKind::ExternalName) {
+    if (block->kind() == BlockKind::ExternalName) [[unlikely]] {
       // ANY is answered with nothing, as CoreDNS does.
-      if (asked.type == RRType::ANY) return no_data;
-      return {Found::Alias, block->external_name(), options_.ttl, zone_size};
+      if (asked.type == RRType::ANY) return Found::NoData;
+      outcome.alias = block->external_name();
+      return Found::Alias;
+    }
+    if (a) {
+      return rows(asked, block->a_rows(), 0, block->a_count(),
+                  rotation(*block, ServiceBlock::kCounterA, block->a_count()), answer);
     }
     if (aaaa) {
-      return rows(asked, zone, block->aaaa_rows(), 0, block->aaaa_count(),
+      return rows(asked, block->aaaa_rows(), 0, block->aaaa_count(),
                   rotation(*block, ServiceBlock::kCounterAaaa, block->aaaa_count()), answer);
     }
     if (asked.type == RRType::SRV) {
-      return srv(asked, zone, *block, ServiceBlock::kNotFound, ServiceBlock::kNoPort,
-                 service_label, ServiceBlock::kCounterSrv, answer);
+      return srv(asked, *block, ServiceBlock::kNotFound, ServiceBlock::kNoPort, service_label,
+                 ServiceBlock::kCounterSrv, answer);
     }
-    return no_data;
+    return Found::NoData;
   }
 
   const std::uint8_t* const nearest = name + asked.offset[service_label - 1];
@@ -339,47 +331,47 @@ dns::LocalData::Outcome ClusterStage::resolve_service(const Asked& asked, const 
     if (nearest[1] == '_') {
       // `_tcp.<service>` is an empty non-terminal when it has named ports of that protocol.
       const auto protocol = protocol_of(nearest);
-      return protocol && block->has_protocol(*protocol) ? no_data : none;
+      return protocol && block->has_protocol(*protocol) ? Found::NoData : Found::NXDomain;
     }
     const std::uint32_t i = block->find_endpoint(nearest);
-    if (i == ServiceBlock::kNotFound) return none;
+    if (i == ServiceBlock::kNotFound) return Found::NXDomain;
     const ServiceBlock::Endpoint& e = block->endpoints()[i];
     const std::uint32_t counter = e.counters;
     const auto turn = [&](std::uint32_t which, std::uint32_t count) {
       return counter == 0 ? 0 : rotation(*block, counter + which, count);
     };
     if (a) {
-      return rows(asked, zone, block->a_rows() + e.a_first * dns::kARowSize, 0, e.a_count,
+      return rows(asked, block->a_rows() + e.a_first * dns::kARowSize, 0, e.a_count,
                   turn(0, e.a_count), answer);
     }
     if (aaaa) {
-      return rows(asked, zone, block->aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0,
+      return rows(asked, block->aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0,
                   e.aaaa_count, turn(1, e.aaaa_count), answer);
     }
     if (asked.type == RRType::SRV) {
-      return srv(asked, zone, *block, i, ServiceBlock::kNoPort, service_label,
+      return srv(asked, *block, i, ServiceBlock::kNoPort, service_label,
                  counter == 0 ? 0 : counter + 2, answer);
     }
-    return no_data;
+    return Found::NoData;
   }
 
   // _port._protocol.<service>
   const std::uint8_t* const port_label = name + asked.offset[0];
   const auto protocol = protocol_of(nearest);
-  if (!protocol || port_label[1] != '_') return none;
+  if (!protocol || port_label[1] != '_') return Found::NXDomain;
   const std::uint16_t port = block->find_port(port_label, *protocol);
-  if (port == ServiceBlock::kNoPort) return none;
+  if (port == ServiceBlock::kNoPort) return Found::NXDomain;
   const ServiceBlock::NamedPort& named = block->named_ports()[port];
   const std::uint32_t counter = ServiceBlock::kCounterPorts + 3u * port;
   if (asked.type == RRType::SRV) {
-    return srv(asked, zone, *block, ServiceBlock::kNotFound, port, service_label, counter, answer);
+    return srv(asked, *block, ServiceBlock::kNotFound, port, service_label, counter, answer);
   }
-  if (!a && !aaaa) return no_data;
+  if (!a && !aaaa) return Found::NoData;
   const std::uint32_t here = a ? named.a_count : named.aaaa_count;
   const std::uint32_t all = a ? block->a_count() : block->aaaa_count();
-  if (here == 0) return no_data;
+  if (here == 0) return Found::NoData;
   if (here == all) {
-    return rows(asked, zone, a ? block->a_rows() : block->aaaa_rows(), 0, all,
+    return rows(asked, a ? block->a_rows() : block->aaaa_rows(), 0, all,
                 rotation(*block, counter + (a ? 1 : 2), all), answer);
   }
   dns::RRsetRef ref = make_ref(&write_port_rows, asked.type, options_.ttl, asked.owner);
@@ -388,26 +380,22 @@ dns::LocalData::Outcome ClusterStage::resolve_service(const Asked& asked, const 
   ref.rotation = rotation(*block, counter + (a ? 1 : 2),
                           static_cast<std::uint32_t>(block->endpoints().size()));
   answer.answer[answer.answer_count++] = ref;
-  return {Found::Data, {}, options_.ttl, zone_size};
+  return Found::Data;
 }
 
-dns::LocalData::Outcome ClusterStage::resolve_pod(const Asked& asked, const Zone& zone,
-                                                  unsigned relative, Answer& answer,
+Found ClusterStage::resolve_pod(const Asked& asked, unsigned relative, Answer& answer,
                                                   const dns::WorkerContext& worker) noexcept {
-  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
-  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
-  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
-  if (relative == 1) return no_data;  // pod.<zone>
+  if (relative == 1) return Found::NoData;  // pod.<zone>
   const std::uint8_t* const name = asked.name.data();
   const std::uint8_t* const ns = name + asked.offset[relative - 2];
-  if (!table_->has_namespace(ns)) return none;
-  if (relative == 2) return no_data;
-  if (relative > 3 || options_.pods == PodMode::Disabled) return none;
+  if (!table_->has_namespace(ns)) return Found::NXDomain;
+  if (relative == 2) return Found::NoData;
+  if (relative > 3 || options_.pods == PodMode::Disabled) return Found::NXDomain;
   const auto address = parse_pod_label(name + asked.offset[0]);
-  if (!address) return none;
-  if (options_.pods == PodMode::Verified && !table_->has_pod(ns, *address)) return none;
+  if (!address) return Found::NXDomain;
+  if (options_.pods == PodMode::Verified && !table_->has_pod(ns, *address)) return Found::NXDomain;
   const RRType type = address->is_v4() ? RRType::A : RRType::AAAA;
-  if (asked.type != type) return no_data;
+  if (asked.type != type) return Found::NoData;
   std::uint8_t* const p = scratch_[worker.index].row.data();
   dns::store_u16(p, 0xC000 | dns::kHeaderSize);
   dns::store_u16(p + 2, static_cast<std::uint16_t>(type));
@@ -415,19 +403,15 @@ dns::LocalData::Outcome ClusterStage::resolve_pod(const Asked& asked, const Zone
   dns::store_u32(p + 6, options_.ttl);
   dns::store_u16(p + 10, static_cast<std::uint16_t>(address->size()));
   std::memcpy(p + 12, address->octets.data(), address->size());
-  return rows(asked, zone, p, 0, 1, 0, answer);
+  return rows(asked, p, 0, 1, 0, answer);
 }
 
-dns::LocalData::Outcome ClusterStage::resolve_reverse(const Asked& asked, const Zone& zone,
-                                                      Answer& answer,
+Found ClusterStage::resolve_reverse(const Asked& asked, Answer& answer,
                                                       const dns::WorkerContext& worker) noexcept {
-  const auto zone_size = static_cast<std::uint8_t>(zone.name.size());
-  const Outcome none{Found::NXDomain, {}, options_.ttl, zone_size};
-  const Outcome no_data{Found::NoData, {}, options_.ttl, zone_size};
   const auto reverse = parse_reverse_name(asked.name);
-  if (!reverse || reverse->too_long) return none;
+  if (!reverse || reverse->too_long) return Found::NXDomain;
   if (!reverse->complete()) {
-    return table_->has_reverse_below(reverse->address, reverse->units) ? no_data : none;
+    return table_->has_reverse_below(reverse->address, reverse->units) ? Found::NoData : Found::NXDomain;
   }
   std::array<PtrTarget, kMaxPtr>& targets = scratch_[worker.index].ptr;
   std::uint32_t count = 0;
@@ -445,8 +429,8 @@ dns::LocalData::Outcome ClusterStage::resolve_reverse(const Asked& asked, const 
     }
     return count < kMaxPtr;
   });
-  if (count == 0) return none;
-  if (asked.type != RRType::PTR) return no_data;
+  if (count == 0) return Found::NXDomain;
+  if (asked.type != RRType::PTR) return Found::NoData;
   // One order for all workers, whatever the order of the table's slots.
   if (count > 1) {
     std::sort(targets.begin(), targets.begin() + count, [](const PtrTarget& x, const PtrTarget& y) {
@@ -463,7 +447,7 @@ dns::LocalData::Outcome ClusterStage::resolve_reverse(const Asked& asked, const 
   ref.count = count;
   ref.rotation = rotation(*targets[0].block, ServiceBlock::kCounterPtr, count);
   answer.answer[answer.answer_count++] = ref;
-  return {Found::Data, {}, options_.ttl, zone_size};
+  return Found::Data;
 }
 
 void ClusterStage::add_soa(NameView name, std::uint8_t owner, Answer& answer) noexcept {

@@ -73,19 +73,21 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
   [[nodiscard]] const Zone* find_zone(const Asked& asked) const noexcept;
   Outcome resolve(const Asked& asked, dns::Answer& answer,
                   const dns::WorkerContext& worker) noexcept;
-  Outcome resolve_apex(const Asked& asked, const Zone& zone, dns::Answer& answer) noexcept;
-  Outcome resolve_service(const Asked& asked, const Zone& zone, unsigned relative,
-                          dns::Answer& answer) noexcept;
-  Outcome resolve_pod(const Asked& asked, const Zone& zone, unsigned relative, dns::Answer& answer,
-                      const dns::WorkerContext& worker) noexcept;
-  Outcome resolve_reverse(const Asked& asked, const Zone& zone, dns::Answer& answer,
-                          const dns::WorkerContext& worker) noexcept;
-  Outcome server_address(const Asked& asked, const Zone& zone, dns::Answer& answer) noexcept;
-  Outcome rows(const Asked& asked, const Zone& zone, const std::uint8_t* rows, std::uint32_t first,
-               std::uint32_t count, std::uint32_t rotation, dns::Answer& answer) const noexcept;
-  Outcome srv(const Asked& asked, const Zone& zone, const ServiceBlock& block,
-              std::uint32_t endpoint, std::uint16_t named_port, unsigned service_label,
-              std::uint32_t counter, dns::Answer& answer) const noexcept;
+  Found resolve_apex(const Asked& asked, dns::Answer& answer) noexcept;
+  // Sets `outcome.alias` when it returns Found::Alias.
+  Found resolve_service(const Asked& asked, unsigned relative, dns::Answer& answer,
+                        Outcome& outcome) noexcept;
+  Found resolve_pod(const Asked& asked, unsigned relative, dns::Answer& answer,
+                    const dns::WorkerContext& worker) noexcept;
+  Found resolve_reverse(const Asked& asked, dns::Answer& answer,
+                        const dns::WorkerContext& worker) noexcept;
+  Found schema_version(const Asked& asked, dns::Answer& answer) const noexcept;
+  Found server_address(const Asked& asked, dns::Answer& answer) noexcept;
+  Found rows(const Asked& asked, const std::uint8_t* rows, std::uint32_t first, std::uint32_t count,
+             std::uint32_t rotation, dns::Answer& answer) const noexcept;
+  Found srv(const Asked& asked, const ServiceBlock& block, std::uint32_t endpoint,
+            std::uint16_t named_port, unsigned service_label, std::uint32_t counter,
+            dns::Answer& answer) const noexcept;
   [[nodiscard]] std::uint32_t rotation(const ServiceBlock& block, std::uint32_t counter,
                                        std::uint32_t count) const noexcept {
     return options_.rotate ? block.rotate(counter, count) : 0;

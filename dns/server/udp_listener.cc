@@ -92,6 +92,9 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
     b.in[i].msg_hdr.msg_namelen = sizeof b.peer[i];
     b.in[i].msg_hdr.msg_iov = &b.in_vec[i];
     b.in[i].msg_hdr.msg_iovlen = 1;
+    b.out[i] = {};
+    b.out[i].msg_hdr.msg_iov = &b.out_vec[i];
+    b.out[i].msg_hdr.msg_iovlen = 1;
   }
 }
 
@@ -167,11 +170,8 @@ bool UdpListener::serve(unsigned batches) noexcept {
       if (size != 0) {
         mmsghdr& out = b.out[answers];
         b.out_vec[answers].iov_len = size;
-        out.msg_hdr = {};
         out.msg_hdr.msg_name = header.msg_name;
         out.msg_hdr.msg_namelen = header.msg_namelen;
-        out.msg_hdr.msg_iov = &b.out_vec[answers];
-        out.msg_hdr.msg_iovlen = 1;
         if (wildcard_) {
           out.msg_hdr.msg_control = header.msg_control;
           out.msg_hdr.msg_controllen = header.msg_controllen;
