@@ -472,7 +472,7 @@ Verdict ClusterStage::follow(dns::QueryContext& ctx, Outcome alias) noexcept {
   answer.authoritative = true;
   std::uint8_t owner = 0;
   for (;;) {
-    if (!answer.has_room_for_link()) {
+    if (!answer.has_room_for_link() || answer.answer_count >= Answer::kMaxChain) {
       // Too long a chain (kMaxChain): what was found so far is the answer.
       answer.error = {true, dns::ExtendedError::Other, "the CNAME chain is too long"};
       return Verdict::Answered;

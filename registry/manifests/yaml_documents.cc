@@ -29,7 +29,12 @@ class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(const std::function<void(const YamlNode&)>& visit) : visit_(visit) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp never gets past a comma between documents: it would report empty ones for ever.
+    if (mark.pos == last_start_) {
+      throw LimitExceeded{{to_mark(mark), "not YAML: a comma outside of [ ] and { }"}};
+    }
+    last_start_ = mark.pos;
     open_.clear();
     anchors_.clear();
     root_.reset();
@@ -151,6 +156,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::unordered_map<YAML::anchor_t, Anchored> anchors_;
   YamlNodePtr root_;
   std::uint64_t aliased_nodes_ = 0;
+  int last_start_ = -1;  // offset of the document before
 };
 
 }  // namespace

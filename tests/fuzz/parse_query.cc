@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace clusterdns;  // NOLINT
   if (size > dns::kMaxMessageSize) return 0;
   // What receive buffers have behind the packet, and nothing more.
-  fuzz::Octets packet(size + 8);
+  fuzz::Octets packet(size + dns::kPadding);
   std::copy_n(data, size, packet.begin());
   const std::span<const std::uint8_t> view(packet.data(), size);
   dns::Query query;

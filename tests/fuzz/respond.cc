@@ -17,9 +17,10 @@ namespace clusterdns::fuzz {
 
 std::vector<Octets> generated_seeds() {
   std::vector<Octets> seeds;
-  for (std::uint8_t how = 0; Octets& packet : *std::make_unique<std::vector<Octets>>(queries())) {
+  std::uint8_t how = 0;
+  for (Octets packet : queries()) {
     packet.insert(packet.begin(), how++);
-    seeds.push_back(packet);
+    seeds.push_back(std::move(packet));
   }
   return seeds;
 }
@@ -118,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace clusterdns;  // NOLINT
   static fuzz::World world;
   if (size == 0 || size - 1 > dns::kMaxMessageSize) return 0;
-  fuzz::Octets packet(size - 1 + 8);
+  fuzz::Octets packet(size - 1 + dns::kPadding);
   std::copy(data + 1, data + size, packet.begin());
   world.ask(data[0], {packet.data(), size - 1});
   return 0;

@@ -42,7 +42,7 @@ void save_current() {
   std::fprintf(stderr, "input: %s (%zu octets), kept in %s\n", current_name.c_str(),
                current.size(), path);
   if (std::FILE* const file = std::fopen(path, "wb")) {
-    std::fwrite(current.data(), 1, current.size(), file);
+    if (!current.empty()) std::fwrite(current.data(), 1, current.size(), file);
     std::fclose(file);
   }
 }

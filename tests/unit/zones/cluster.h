@@ -26,6 +26,7 @@ class Cluster {
   // Builds table, feed and stage from what the store holds by now, and the route "." with the
   // stages before, the cluster stage, and those after.
   void start(std::vector<std::shared_ptr<dns::Stage>> after = {}) {
+    store.commit();
     table_options.block.ttl = options.ttl;
     table = std::make_shared<zones::RecordTable>(reclaim, table_options);
     feed = std::make_unique<zones::TableFeed>(store, table, feed_options);

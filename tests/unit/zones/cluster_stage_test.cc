@@ -86,8 +86,9 @@ std::string told(const Message& message, const std::string& zone = "cluster.loca
   std::string text;
   for (const std::string& line : lines(message.answer)) text += (text.empty() ? "" : "\n") + line;
   if (message.rcode == 0 && !text.empty() && message.authority.empty()) return text;
-  const std::string soa = zone + " " + std::to_string(ttl) + " SOA ns.dns." + zone +
-                          " hostmaster." + zone + " 4242 7200 1800 86400 " + std::to_string(ttl);
+  const std::string below = zone == "." ? "" : zone;
+  const std::string soa = zone + " " + std::to_string(ttl) + " SOA ns.dns." + below +
+                          " hostmaster." + below + " 4242 7200 1800 86400 " + std::to_string(ttl);
   EXPECT_EQ(lines(message.authority), Lines{soa});
   EXPECT_TRUE(message.additional.empty());
   if (!text.empty()) text += "\n";

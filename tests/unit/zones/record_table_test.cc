@@ -25,7 +25,7 @@ using unit::slice;
 std::vector<std::uint8_t> label(const std::string& text) {
   std::vector<std::uint8_t> octets{static_cast<std::uint8_t>(text.size())};
   octets.insert(octets.end(), text.begin(), text.end());
-  octets.insert(octets.end(), 8, 0x55);
+  octets.insert(octets.end(), dns::kPadding, 0x55);
   return octets;
 }
 
@@ -38,7 +38,7 @@ class RecordTableTest : public ::testing::Test {
   }
   const ServiceBlock* find(const std::string& ns, const std::string& name) {
     auto key = label(name);
-    key.resize(key.size() - 8);
+    key.resize(key.size() - dns::kPadding);
     const auto ns_label = label(ns);
     const std::size_t size = key.size() + 1 + ns.size();
     key.insert(key.end(), ns_label.begin(), ns_label.end());

@@ -74,14 +74,13 @@ struct Request {
 class Packet {
  public:
   explicit Packet(std::span<const std::uint8_t> octets)
-      : buffer_(octets.size() + kPadding), size_(octets.size()) {
+      : buffer_(octets.size() + dns::kPadding), size_(octets.size()) {
     std::copy(octets.begin(), octets.end(), buffer_.begin());
   }
   explicit Packet(const Request& request) : Packet(request.wire()) {}
   [[nodiscard]] std::span<const std::uint8_t> view() const { return {buffer_.data(), size_}; }
 
  private:
-  static constexpr std::size_t kPadding = 8;
   Octets buffer_;
   std::size_t size_;
 };

@@ -84,7 +84,7 @@ TEST(DeferredQuery, OwnsWhatItNeeds) {
   // The copy can be parsed again: padding came along.
   Query again;
   EXPECT_EQ(parse_query({deferred->packet.data(), deferred->query.size}, again), Gate::Pass);
-  EXPECT_GE(deferred->packet.size(), deferred->query.size + 8);
+  EXPECT_GE(deferred->packet.size(), deferred->query.size + kPadding);
 
   const std::vector<std::uint8_t> message{1, 2, 3};
   deferred->finish_raw(message);

@@ -238,28 +238,51 @@ TEST(Name, MakeLower) {
 }
 
 TEST(LowerNamePadded, EveryOctetInEveryPlace) {
-  for (std::size_t shift = 0; shift < 8; ++shift) {
+  for (std::size_t place = 0; place < 20; ++place) {
     for (int value = 0; value < 256; ++value) {
-      Octets from(16, 0xFF);
-      Octets to(16, 0xEE);
-      from[shift] = static_cast<std::uint8_t>(value);
-      lower_name_padded(from.data(), to.data(), 9);
+      Octets from(20 + kPadding, 0xFF);
+      Octets to(20 + kPadding, 0xEE);
+      from[place] = static_cast<std::uint8_t>(value);
+      lower_name_padded(from.data(), to.data(), 20);
       const int expected = value >= 'A' && value <= 'Z' ? value + 32 : value;
-      ASSERT_EQ(to[shift], expected) << value << " at " << shift;
-      for (std::size_t i = 0; i < 8; ++i) {
-        if (i != shift) { ASSERT_EQ(to[i], 0xFF); }
-      }
+      for (std::size_t i = 0; i < 20; ++i) ASSERT_EQ(to[i], i == place ? expected : 0xFF) << value;
     }
   }
 }
 
-TEST(LowerNamePadded, WritesAtMostSevenOctetsMore) {
-  for (std::size_t size = 1; size <= 255; ++size) {
-    const Octets from(size + 7, 'A');
-    Octets to(size + 16, 0xEE);
+// Neither reads (AddressSanitizer sees to that) nor writes further than the padding.
+TEST(LowerNamePadded, StaysWithinThePadding) {
+  for (std::size_t size = 1; size <= kMaxNameSize; ++size) {
+    const Octets from(size + kPadding, 'A');
+    Octets to(size + kPadding + 16, 0xEE);
     lower_name_padded(from.data(), to.data(), size);
     for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(to[i], 'a');
-    for (std::size_t i = size + 7; i < to.size(); ++i) ASSERT_EQ(to[i], 0xEE) << size;
+    for (std::size_t i = size + kPadding; i < to.size(); ++i) ASSERT_EQ(to[i], 0xEE) << size;
+  }
+}
+
+TEST(EqualPadded, SeesEveryOctetAndNoneBehind) {
+  for (std::size_t size = 0; size <= 40; ++size) {
+    Octets a(size + 8, 'x');
+    Octets b(size + 8, 'x');
+    for (std::size_t i = size; i < b.size(); ++i) b[i] = 'y';
+    EXPECT_TRUE(equal_padded(a.data(), b.data(), size)) << size;
+    for (std::size_t i = 0; i < size; ++i) {
+      b[i] = 'y';
+      EXPECT_FALSE(equal_padded(a.data(), b.data(), size)) << size << " at " << i;
+      b[i] = 'x';
+    }
+  }
+}
+
+TEST(CopyPadded, CopiesAll) {
+  for (std::size_t size = 0; size <= 70; ++size) {
+    Octets from(size + kPadding);
+    for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::uint8_t>(i + 1);
+    Octets to(size + kPadding + 4, 0xEE);
+    copy_padded(to.data(), from.data(), size);
+    for (std::size_t i = 0; i < size; ++i) ASSERT_EQ(to[i], i + 1);
+    for (std::size_t i = size + kPadding; i < to.size(); ++i) ASSERT_EQ(to[i], 0xEE);
   }
 }
 
