@@ -61,7 +61,14 @@ Worker::~Worker() { stop(); }
 void Worker::start() {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), ("dns-" + std::to_string(context_.index)).c_str());
-    io_.run();
+    for (;;) {
+      try {
+        io_.run();
+        return;
+      } catch (const std::exception&) {
+        // Out of memory or descriptors in one handler: what it was about is lost, the rest goes on.
+      }
+    }
   });
 }
 
