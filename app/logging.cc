@@ -44,8 +44,9 @@ std::shared_ptr<spdlog::logger> make_logger() {
   // The logger knows its pool only weakly; this reference is what keeps the thread.
   auto* const raw = logger.get();
   return {raw, [logger, pool](spdlog::logger*) mutable {
-            logger.reset();
+            // The thread ends first, with all it holds of the logger.
             pool.reset();
+            logger.reset();
           }};
 }
 

@@ -105,7 +105,7 @@ class QueryLog final : public dns::AnswerObserver {
   // The shortest decimal text, as Go's FormatFloat(x, 'f', -1, 64).
   static std::string seconds(std::int64_t ns) {
     char buffer[64];
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, static_cast<double>(ns) * 1e-9,
+    const auto end = std::to_chars(buffer, buffer + sizeof buffer, static_cast<double>(ns) / 1e9,
                                    std::chars_format::fixed);
     return {buffer, end.ptr};
   }

@@ -182,7 +182,8 @@ TEST_F(Allocation, Reverse) {
 
 TEST_F(Allocation, NamesThatDoNotExist) {
   expect_none({.qname = "nothing.default.svc.cluster.local"}, Rcode::NXDomain, 0);
-  expect_none({.qname = "www.example.com.default.svc.cluster.local", .edns = true}, Rcode::NXDomain, 0);
+  expect_none({.qname = "www.example.com.default.svc.cluster.local", .edns = true}, Rcode::NXDomain,
+              0);
 }
 
 TEST_F(Allocation, FixedNamesAndPods) {

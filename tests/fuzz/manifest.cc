@@ -13,7 +13,7 @@ std::vector<Octets> generated_seeds() { return {}; }
 }  // namespace clusterdns::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace clusterdns::registry;  // NOLINT
+  using namespace clusterdns::registry;         // NOLINT
   constexpr std::size_t kMaxInput = 16 * 1024;  // more is slow and finds nothing else
   if (size > kMaxInput) return 0;
   std::istringstream input(std::string(data, data + size));

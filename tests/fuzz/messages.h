@@ -28,7 +28,8 @@ inline Octets query(std::string_view name, dns::RRType type, bool edns = false,
   put_u16(out, 1);
   if (edns) {
     // Size 1232, DO, a cookie of eight octets.
-    out.insert(out.end(), {0, 0, 41, 4, 208, 0, 0, 128, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8});
+    out.insert(out.end(),
+               {0, 0, 41, 4, 208, 0, 0, 128, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8});
   }
   return out;
 }
@@ -41,7 +42,8 @@ inline std::vector<Octets> queries() {
       query("_http._tcp.python-www.default.svc.cluster.local", RRType::SRV, true),
       query("10-244-0-10.python-www.default.svc.cluster.local", RRType::A),
       query("10.0.244.10.in-addr.arpa", RRType::PTR),
-      query("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa", RRType::PTR, true),
+      query("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa", RRType::PTR,
+            true),
       query("10-1-2-3.default.pod.cluster.local", RRType::A),
       query("alias.default.svc.cluster.local", RRType::A, true),
       query("loop.default.svc.cluster.local", RRType::TXT, true),

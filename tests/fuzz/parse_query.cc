@@ -1,10 +1,9 @@
 // Request octets: the gates, and the refusals that they lead to.
-#include "dns/wire/query_parser.h"
-
 #include <algorithm>
 
 #include "dns/query/encoder.h"
 #include "dns/wire/message_reader.h"
+#include "dns/wire/query_parser.h"
 #include "tests/fuzz/messages.h"
 
 namespace clusterdns::fuzz {
@@ -22,8 +21,10 @@ void refuse(const dns::Query& query, dns::Rcode rcode, std::size_t request_size)
   FUZZ_REQUIRE(response.has_value());
   FUZZ_REQUIRE((response->flags & dns::kFlagQR) != 0);
   FUZZ_REQUIRE(response->rcode ==
-               static_cast<std::uint16_t>(response->has_opt ? rcode : dns::Rcode{
-                   static_cast<std::uint16_t>(static_cast<unsigned>(rcode) & 0xF)}));
+               static_cast<std::uint16_t>(response->has_opt
+                                              ? rcode
+                                              : dns::Rcode{static_cast<std::uint16_t>(
+                                                    static_cast<unsigned>(rcode) & 0xF)}));
 }
 
 void check(std::span<const std::uint8_t> packet, const dns::Query& query) {
@@ -59,13 +60,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case dns::Gate::Drop:
       FUZZ_REQUIRE(size < dns::kHeaderSize || (data[2] & 0x80) != 0);
       break;
-    case dns::Gate::FormErr: fuzz::refuse(query, dns::Rcode::FormErr, size); break;
-    case dns::Gate::NotImp: fuzz::refuse(query, dns::Rcode::NotImp, size); break;
+    case dns::Gate::FormErr:
+      fuzz::refuse(query, dns::Rcode::FormErr, size);
+      break;
+    case dns::Gate::NotImp:
+      fuzz::refuse(query, dns::Rcode::NotImp, size);
+      break;
     case dns::Gate::BadVers:
       fuzz::check(view, query);
       fuzz::refuse(query, dns::Rcode::BadVers, size);
       break;
-    case dns::Gate::Pass: fuzz::check(view, query); break;
+    case dns::Gate::Pass:
+      fuzz::check(view, query);
+      break;
   }
   return 0;
 }

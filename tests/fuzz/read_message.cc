@@ -1,6 +1,5 @@
 // Whole messages, as upstreams send them: read, written and read again, nothing may change.
 #include "dns/wire/message_reader.h"
-
 #include "tests/fuzz/messages.h"
 
 namespace clusterdns::fuzz {
@@ -28,22 +27,25 @@ std::vector<Octets> generated_seeds() {
   m.qname = dns::Name::from_text("www.example.com").value();
   m.qtype = RRType::A;
   m.qclass = dns::RRClass::IN;
-  m.answer = {record("www.example.com", RRType::CNAME, names({"web.example.com"})),
-              record("web.example.com", RRType::A, {192, 0, 2, 1}),
-              record("web.example.com", RRType::AAAA, Octets(16, 1)),
-              record("example.com", RRType::MX, names({"mail.example.com"}, {0, 10})),
-              record("_x._tcp.example.com", RRType::SRV, names({"web.example.com"}, {0, 1, 0, 2, 0, 80})),
-              record("example.com", RRType::TXT, {3, 'a', 'b', 'c', 0})};
-  m.authority = {record("example.com", RRType::SOA,
-                        names({"ns.example.com", "admin.example.com"}, {}, Octets(20, 0))),
-                 record("example.com", RRType::NS, names({"ns.example.com"})),
-                 record("example.com", RRType::RRSIG,
-                        names({"example.com"}, {0, 1, 8, 2, 0, 0, 1, 44, 96, 0, 0, 0, 95, 0, 0, 0, 1, 2},
-                              {9, 9, 9})),
-                 record("a.example.com", RRType::NSEC, names({"b.example.com"}, {}, {0, 2, 0x40, 1}))};
-  m.additional = {record("ns.example.com", RRType::A, {192, 0, 2, 53}),
-                  record("example.com", RRType::HTTPS, names({"."}, {0, 1}, {0, 1, 0, 3, 2, 'h', '2'})),
-                  record("example.com", RRType{65280}, {1, 2, 3})};
+  m.answer = {
+      record("www.example.com", RRType::CNAME, names({"web.example.com"})),
+      record("web.example.com", RRType::A, {192, 0, 2, 1}),
+      record("web.example.com", RRType::AAAA, Octets(16, 1)),
+      record("example.com", RRType::MX, names({"mail.example.com"}, {0, 10})),
+      record("_x._tcp.example.com", RRType::SRV, names({"web.example.com"}, {0, 1, 0, 2, 0, 80})),
+      record("example.com", RRType::TXT, {3, 'a', 'b', 'c', 0})};
+  m.authority = {
+      record("example.com", RRType::SOA,
+             names({"ns.example.com", "admin.example.com"}, {}, Octets(20, 0))),
+      record("example.com", RRType::NS, names({"ns.example.com"})),
+      record("example.com", RRType::RRSIG,
+             names({"example.com"}, {0, 1, 8, 2, 0, 0, 1, 44, 96, 0, 0, 0, 95, 0, 0, 0, 1, 2},
+                   {9, 9, 9})),
+      record("a.example.com", RRType::NSEC, names({"b.example.com"}, {}, {0, 2, 0x40, 1}))};
+  m.additional = {
+      record("ns.example.com", RRType::A, {192, 0, 2, 53}),
+      record("example.com", RRType::HTTPS, names({"."}, {0, 1}, {0, 1, 0, 3, 2, 'h', '2'})),
+      record("example.com", RRType{65280}, {1, 2, 3})};
   m.has_opt = true;
   m.opt_udp_size = 1232;
   m.opt_ttl = 0x8000;

@@ -1,10 +1,9 @@
 // The whole way of a query over a small cluster. The first octet chooses the transport, the
 // client's address and the room for the response; the rest is the request.
-#include "dns/server/responder.h"
-
 #include <algorithm>
 #include <memory>
 
+#include "dns/server/responder.h"
 #include "dns/wire/message_reader.h"
 #include "registry/store.h"
 #include "tests/fuzz/messages.h"
@@ -37,8 +36,9 @@ class World {
     std::vector<registry::Endpoint> endpoints;
     for (int i = 0; i < 40; ++i) endpoints.push_back(at("10.244.0." + std::to_string(i)));
     store_.upsert(slice("default", "a", "python-www", {endpoint_port("http", 80)}, endpoints));
-    store_.upsert(slice("default", "b", "python-www", {endpoint_port("web", 81)},
-                        {at("10.244.0.1", "host"), at("fd00::2", "host"), at("10.244.0.2", "other")}));
+    store_.upsert(
+        slice("default", "b", "python-www", {endpoint_port("web", 81)},
+              {at("10.244.0.1", "host"), at("fd00::2", "host"), at("10.244.0.2", "other")}));
     store_.upsert(external("default", "alias", "web.default.svc.cluster.local"));
     store_.upsert(external("default", "loop", "loop.default.svc.cluster.local"));
     store_.upsert(external("default", "outside", "www.example.com"));
@@ -100,7 +100,8 @@ class World {
       std::size_t end = 0;
       owner = dns::Name::from_message(record.rdata, 0, &end).value();
     }
-    if (response->rcode == 3) FUZZ_REQUIRE(!response->authority.empty() || response->answer.empty());
+    if (response->rcode == 3)
+      FUZZ_REQUIRE(!response->authority.empty() || response->answer.empty());
   }
 
  private:

@@ -39,8 +39,8 @@ void save_current() {
   if (saved) return;
   saved = true;
   const char* const path = "fuzz-failure.bin";
-  std::fprintf(stderr, "input: %s (%zu octets), kept in %s\n", current_name.c_str(),
-               current.size(), path);
+  std::fprintf(stderr, "input: %s (%zu octets), kept in %s\n", current_name.c_str(), current.size(),
+               path);
   if (std::FILE* const file = std::fopen(path, "wb")) {
     if (!current.empty()) std::fwrite(current.data(), 1, current.size(), file);
     std::fclose(file);
@@ -134,7 +134,8 @@ class Mutator {
         const std::size_t from = below(other.size() + 1);
         const std::size_t count = std::min(other.size() - from, 1 + below(64));
         if (below(2) == 0) {
-          o.insert(o.begin() + at(place), other.begin() + at(from), other.begin() + at(from + count));
+          o.insert(o.begin() + at(place), other.begin() + at(from),
+                   other.begin() + at(from + count));
         } else {
           const std::size_t over = std::min(count, o.size() - place);
           std::copy_n(other.begin() + at(from), over, o.begin() + at(place));
@@ -153,7 +154,8 @@ class Mutator {
 int main(int argc, char** argv) {
   namespace fs = std::filesystem;
   if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(&save_current);
-  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(signal, &on_signal);
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL})
+    std::signal(signal, &on_signal);
 
   std::vector<Octets> seeds = clusterdns::fuzz::generated_seeds();
   if (argc == 3 && std::strcmp(argv[1], "--seeds") == 0) {
@@ -170,7 +172,8 @@ int main(int argc, char** argv) {
     std::printf("%d inputs\n", argc - 1);
     return 0;
   }
-  for (std::size_t i = 0; i < seeds.size(); ++i) run("generated seed " + std::to_string(i), seeds[i]);
+  for (std::size_t i = 0; i < seeds.size(); ++i)
+    run("generated seed " + std::to_string(i), seeds[i]);
   std::vector<fs::path> files;
   if (argc > 1) {
     for (const auto& entry : fs::directory_iterator(argv[1])) {

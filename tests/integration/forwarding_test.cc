@@ -1,4 +1,5 @@
 // Names outside our zones, with an upstream that does what the test says.
+#include <atomic>
 #include <arpa/inet.h>
 
 #include <map>
@@ -274,7 +275,7 @@ TEST_F(Forwarding, OneOfTwoUpstreamsIsSilent) {
 // Answers in any order find their clients.
 TEST_F(Forwarding, ManyAtOnceAnsweredInReverse) {
   constexpr std::size_t kQueries = 100;
-  ScriptedUpstream* self = nullptr;
+  std::atomic<ScriptedUpstream*> self = nullptr;  // read by the upstream's thread
   std::vector<Octets> late;
   ScriptedUpstream upstream([&](const Exchange& exchange) -> std::optional<Octets> {
     // The last octet of the address says which name was asked.
@@ -289,7 +290,7 @@ TEST_F(Forwarding, ManyAtOnceAnsweredInReverse) {
       return std::nullopt;
     }
     for (std::size_t i = late.size(); i-- > 1;) {
-      self->send_udp_to_last(late[i]);
+      self.load()->send_udp_to_last(late[i]);
     }
     return late.front();
   });
@@ -316,11 +317,11 @@ TEST_F(Forwarding, ManyAtOnceAnsweredInReverse) {
 
 // RFC 5452: answers with a wrong ID or question are not believed.
 TEST_F(Forwarding, ForgedAnswersAreIgnored) {
-  ScriptedUpstream* self = nullptr;
+  std::atomic<ScriptedUpstream*> self = nullptr;  // read by the upstream's thread
   ScriptedUpstream upstream([&](const Exchange& exchange) -> std::optional<Octets> {
     Message forged = exchange.query;
     forged.id = static_cast<std::uint16_t>(forged.id + 1);
-    self->send_udp_to_last(reply_to(
+    self.load()->send_udp_to_last(reply_to(
         forged,
         {.answers = 1, .records = a_record(exchange.query.questions[0].name, "203.0.113.66")}));
     return one_address(exchange);

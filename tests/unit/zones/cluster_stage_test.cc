@@ -43,7 +43,8 @@ void fill(Cluster& c) {
   c.add(cluster_ip("default", "unnamed", ips({"10.96.0.9"}), {port("", 8000)}));
   c.add(cluster_ip("default", "dual", ips({"10.96.0.8", "fd00:10:96::8"}),
                    {port("http", 80), port("metrics", 9090), port("dns", 53, Protocol::Udp)}));
-  c.add(slice("default", "dual-4", "dual", {endpoint_port("http", 8080)}, {at("10.244.0.30", "d0")}));
+  c.add(
+      slice("default", "dual-4", "dual", {endpoint_port("http", 8080)}, {at("10.244.0.30", "d0")}));
   c.add(slice("default", "dual-6", "dual", {endpoint_port("http", 8080)},
               {at("fd00:10:244::30", "d0"), at("fd00:10:244::")}));
   c.add(cluster_ip("kube-system", "kube-dns", ips({"10.96.0.10"}),
@@ -132,7 +133,8 @@ TEST_F(ClusterStageTest, ServiceAddresses) {
       {"my-service.default.svc.cluster.local", RRType::SOA, "NODATA"},
       {"my-service.default.svc.cluster.local", RRType::ANY, "NODATA"},
       {"my-service.default.svc.cluster.local", RRType{65280}, "NODATA"},
-      {"dual.default.svc.cluster.local", RRType::A, "dual.default.svc.cluster.local. 5 A 10.96.0.8"},
+      {"dual.default.svc.cluster.local", RRType::A,
+       "dual.default.svc.cluster.local. 5 A 10.96.0.8"},
       {"dual.default.svc.cluster.local", RRType::AAAA,
        "dual.default.svc.cluster.local. 5 AAAA fd00:10:96::8"},
   });
@@ -317,15 +319,16 @@ TEST_F(ClusterStageTest, SrvOfAClusterIpService) {
   EXPECT_EQ(lines(message.answer),
             Lines{"_http._tcp.My-Service.default.svc.cluster.local. 5 SRV 0 100 80 "
                   "my-service.default.svc.cluster.local."});
-  EXPECT_EQ(lines(message.additional), Lines{"my-service.default.svc.cluster.local. 5 A 10.96.0.7"});
+  EXPECT_EQ(lines(message.additional),
+            Lines{"my-service.default.svc.cluster.local. 5 A 10.96.0.7"});
 
   message = c_.ask("dual.default.svc.cluster.local", RRType::SRV);
-  EXPECT_EQ(sorted(values(message.answer)),
-            (Lines{"0 33 53 dual.default.svc.cluster.local.",
-                   "0 33 80 dual.default.svc.cluster.local.",
-                   "0 33 9090 dual.default.svc.cluster.local."}));
-  EXPECT_EQ(lines(message.additional), (Lines{"dual.default.svc.cluster.local. 5 A 10.96.0.8",
-                                              "dual.default.svc.cluster.local. 5 AAAA fd00:10:96::8"}));
+  EXPECT_EQ(sorted(values(message.answer)), (Lines{"0 33 53 dual.default.svc.cluster.local.",
+                                                   "0 33 80 dual.default.svc.cluster.local.",
+                                                   "0 33 9090 dual.default.svc.cluster.local."}));
+  EXPECT_EQ(lines(message.additional),
+            (Lines{"dual.default.svc.cluster.local. 5 A 10.96.0.8",
+                   "dual.default.svc.cluster.local. 5 AAAA fd00:10:96::8"}));
 
   message = c_.ask("_dns._udp.dual.default.svc.cluster.local", RRType::SRV);
   EXPECT_EQ(values(message.answer), Lines{"0 100 53 dual.default.svc.cluster.local."});
@@ -340,8 +343,9 @@ TEST_F(ClusterStageTest, SrvOfAClusterIpService) {
 TEST_F(ClusterStageTest, SrvOfAHeadlessService) {
   start();
   Message message = c_.ask("_postgres._tcp.db.default.svc.cluster.local", RRType::SRV);
-  EXPECT_EQ(sorted(values(message.answer)), (Lines{"0 50 5432 db-0.db.default.svc.cluster.local.",
-                                                   "0 50 5432 db-1.db.default.svc.cluster.local."}));
+  EXPECT_EQ(sorted(values(message.answer)),
+            (Lines{"0 50 5432 db-0.db.default.svc.cluster.local.",
+                   "0 50 5432 db-1.db.default.svc.cluster.local."}));
   EXPECT_EQ(sorted(lines(message.additional)),
             (Lines{"db-0.db.default.svc.cluster.local. 5 A 10.244.2.1",
                    "db-1.db.default.svc.cluster.local. 5 A 10.244.2.2",
@@ -390,8 +394,8 @@ TEST_F(ClusterStageTest, SrvWeights) {
   }
   c_.start();
   c_.client.use(dns::Transport::Tcp);
-  for (const auto& [count, weight] :
-       std::map<int, std::string>{{1, "100"}, {3, "33"}, {7, "14"}, {100, "1"}, {101, "1"}, {250, "1"}}) {
+  for (const auto& [count, weight] : std::map<int, std::string>{
+           {1, "100"}, {3, "33"}, {7, "14"}, {100, "1"}, {101, "1"}, {250, "1"}}) {
     const Message message =
         c_.ask("w" + std::to_string(count) + ".weights.svc.cluster.local", RRType::SRV);
     ASSERT_EQ(message.answer.size(), static_cast<std::size_t>(count));
@@ -433,7 +437,8 @@ TEST_F(ClusterStageTest, FixedNames) {
       {"ns.dns.cluster.local", RRType::AAAA, "ns.dns.cluster.local. 5 AAAA fd00:10:96::a"},
       {"ns.dns.cluster.local", RRType::TXT, "NODATA"},
       {"cluster.local", RRType::SOA,
-       "cluster.local. 5 SOA ns.dns.cluster.local. hostmaster.cluster.local. 4242 7200 1800 86400 5"},
+       "cluster.local. 5 SOA ns.dns.cluster.local. hostmaster.cluster.local. 4242 7200 1800 86400 "
+       "5"},
       {"Cluster.Local", RRType::NS, "Cluster.Local. 5 NS ns.dns.Cluster.Local."},
       {"cluster.local", RRType::MX, "NODATA"},
       {"cluster.local", RRType::ANY, "NODATA"},
@@ -445,58 +450,64 @@ TEST_F(ClusterStageTest, FixedNames) {
 
 TEST_F(ClusterStageTest, FixedNamesInReverseZones) {
   start();
-  check({{"in-addr.arpa", RRType::SOA,
-          "in-addr.arpa. 5 SOA ns.dns.in-addr.arpa. hostmaster.in-addr.arpa. 4242 7200 1800 86400 5"},
-         {"in-addr.arpa", RRType::A, "NODATA"},
-         {"svc.in-addr.arpa", RRType::A, "NXDOMAIN"},
-         {"dns-version.in-addr.arpa", RRType::TXT, "NXDOMAIN"}},
-        "in-addr.arpa.");
+  check(
+      {{"in-addr.arpa", RRType::SOA,
+        "in-addr.arpa. 5 SOA ns.dns.in-addr.arpa. hostmaster.in-addr.arpa. 4242 7200 1800 86400 5"},
+       {"in-addr.arpa", RRType::A, "NODATA"},
+       {"svc.in-addr.arpa", RRType::A, "NXDOMAIN"},
+       {"dns-version.in-addr.arpa", RRType::TXT, "NXDOMAIN"}},
+      "in-addr.arpa.");
 }
 
 TEST_F(ClusterStageTest, ReverseNames) {
   start();
-  check({
-      {"7.0.96.10.in-addr.arpa", RRType::PTR,
-       "7.0.96.10.in-addr.arpa. 5 PTR my-service.default.svc.cluster.local."},
-      {"7.0.96.10.In-Addr.ARPA", RRType::PTR,
-       "7.0.96.10.In-Addr.ARPA. 5 PTR my-service.default.svc.cluster.local."},
-      {"7.0.96.10.in-addr.arpa", RRType::A, "NODATA"},
-      {"7.0.96.10.in-addr.arpa", RRType::ANY, "NODATA"},
-      {"20.0.244.10.in-addr.arpa", RRType::PTR,
-       "20.0.244.10.in-addr.arpa. 5 PTR 10-244-0-20.my-service.default.svc.cluster.local."},
-      {"21.0.244.10.in-addr.arpa", RRType::PTR,
-       "21.0.244.10.in-addr.arpa. 5 PTR named.my-service.default.svc.cluster.local."},
-      {"22.0.244.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"9.9.244.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"1.0.0.127.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"1.5.244.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},  // a pod without a service
-      // Empty non-terminals, and what is none.
-      {"0.96.10.in-addr.arpa", RRType::PTR, "NODATA"},
-      {"96.10.in-addr.arpa", RRType::A, "NODATA"},
-      {"10.in-addr.arpa", RRType::PTR, "NODATA"},
-      {"97.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"11.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"x.7.0.96.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"07.0.96.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"x.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-      {"256.96.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
-  }, "in-addr.arpa.");
+  check(
+      {
+          {"7.0.96.10.in-addr.arpa", RRType::PTR,
+           "7.0.96.10.in-addr.arpa. 5 PTR my-service.default.svc.cluster.local."},
+          {"7.0.96.10.In-Addr.ARPA", RRType::PTR,
+           "7.0.96.10.In-Addr.ARPA. 5 PTR my-service.default.svc.cluster.local."},
+          {"7.0.96.10.in-addr.arpa", RRType::A, "NODATA"},
+          {"7.0.96.10.in-addr.arpa", RRType::ANY, "NODATA"},
+          {"20.0.244.10.in-addr.arpa", RRType::PTR,
+           "20.0.244.10.in-addr.arpa. 5 PTR 10-244-0-20.my-service.default.svc.cluster.local."},
+          {"21.0.244.10.in-addr.arpa", RRType::PTR,
+           "21.0.244.10.in-addr.arpa. 5 PTR named.my-service.default.svc.cluster.local."},
+          {"22.0.244.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"9.9.244.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"1.0.0.127.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"1.5.244.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},  // a pod without a service
+          // Empty non-terminals, and what is none.
+          {"0.96.10.in-addr.arpa", RRType::PTR, "NODATA"},
+          {"96.10.in-addr.arpa", RRType::A, "NODATA"},
+          {"10.in-addr.arpa", RRType::PTR, "NODATA"},
+          {"97.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"11.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"x.7.0.96.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"07.0.96.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"x.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+          {"256.96.10.in-addr.arpa", RRType::PTR, "NXDOMAIN"},
+      },
+      "in-addr.arpa.");
   const std::string six = "0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.1.0.0.0.0.d.f.ip6.arpa";
-  check({
-      {("8." + six).c_str(), RRType::PTR, "8." + six + ". 5 PTR dual.default.svc.cluster.local."},
-      {("9." + six).c_str(), RRType::PTR, "NXDOMAIN"},
-      {six.c_str(), RRType::PTR, "NODATA"},
-      {("8.8." + six).c_str(), RRType::PTR, "NXDOMAIN"},
-      {"f.ip6.arpa", RRType::PTR, "NODATA"},
-      {"e.ip6.arpa", RRType::PTR, "NXDOMAIN"},
-  }, "ip6.arpa.");
+  check(
+      {
+          {("8." + six).c_str(), RRType::PTR,
+           "8." + six + ". 5 PTR dual.default.svc.cluster.local."},
+          {("9." + six).c_str(), RRType::PTR, "NXDOMAIN"},
+          {six.c_str(), RRType::PTR, "NODATA"},
+          {("8.8." + six).c_str(), RRType::PTR, "NXDOMAIN"},
+          {"f.ip6.arpa", RRType::PTR, "NODATA"},
+          {"e.ip6.arpa", RRType::PTR, "NXDOMAIN"},
+      },
+      "ip6.arpa.");
 }
 
 TEST_F(ClusterStageTest, AnAddressOfSeveralServices) {
   start();
-  EXPECT_EQ(sorted(values(c_.ask("1.2.244.10.in-addr.arpa", RRType::PTR).answer)),
-            (Lines{"10-244-2-1.mixed.default.svc.cluster.local.",
-                   "db-0.db.default.svc.cluster.local."}));
+  EXPECT_EQ(
+      sorted(values(c_.ask("1.2.244.10.in-addr.arpa", RRType::PTR).answer)),
+      (Lines{"10-244-2-1.mixed.default.svc.cluster.local.", "db-0.db.default.svc.cluster.local."}));
   // One order, whoever was first in the table.
   c_.options.rotate = false;
   const zones::ClusterStage steady(c_.options, c_.table);
@@ -550,7 +561,8 @@ TEST_F(ClusterStageTest, PodsInsecure) {
   check({
       {"10-244-5-1.default.pod.cluster.local", RRType::A,
        "10-244-5-1.default.pod.cluster.local. 5 A 10.244.5.1"},
-      {"1-2-3-4.EMPTY.pod.cluster.local", RRType::A, "1-2-3-4.EMPTY.pod.cluster.local. 5 A 1.2.3.4"},
+      {"1-2-3-4.EMPTY.pod.cluster.local", RRType::A,
+       "1-2-3-4.EMPTY.pod.cluster.local. 5 A 1.2.3.4"},
       {"1-2-3-4.default.pod.cluster.local", RRType::AAAA, "NODATA"},
       {"1-2-3-4.default.pod.cluster.local", RRType::TXT, "NODATA"},
       {"FD00--1.default.pod.cluster.local", RRType::AAAA,
@@ -605,9 +617,9 @@ TEST_F(ClusterStageTest, AliasesInside) {
        "dual.default.svc.cluster.local. 5 AAAA fd00:10:96::8"},
   });
   const Message srv = c_.ask("In.default.svc.cluster.local", RRType::SRV);
-  EXPECT_EQ(lines(srv.answer),
-            (Lines{in, "my-service.prod.svc.cluster.local. 5 SRV 0 100 81 "
-                       "my-service.prod.svc.cluster.local."}));
+  EXPECT_EQ(lines(srv.answer), (Lines{in,
+                                      "my-service.prod.svc.cluster.local. 5 SRV 0 100 81 "
+                                      "my-service.prod.svc.cluster.local."}));
   EXPECT_EQ(lines(srv.additional), Lines{"my-service.prod.svc.cluster.local. 5 A 10.96.1.7"});
   EXPECT_EQ(lines(c_.ask("back.default.svc.cluster.local", RRType::PTR).answer),
             (Lines{"back.default.svc.cluster.local. 5 CNAME 7.0.96.10.in-addr.arpa.",
@@ -631,14 +643,15 @@ TEST_F(ClusterStageTest, AliasesThatLoop) {
 TEST_F(ClusterStageTest, AliasDepth) {
   constexpr int kMax = static_cast<int>(dns::Answer::kMaxChain);
   for (int i = 1; i <= kMax + 3; ++i) {
-    c_.add(external("n", "c" + std::to_string(i),
-                    i == 1 ? "end.n.svc.cluster.local"
-                           : "c" + std::to_string(i - 1) + ".n.svc.cluster.local"));
+    c_.add(external(
+        "n", "c" + std::to_string(i),
+        i == 1 ? "end.n.svc.cluster.local" : "c" + std::to_string(i - 1) + ".n.svc.cluster.local"));
   }
   c_.add(cluster_ip("n", "end", ips({"10.96.0.77"}), {port("http", 80)}));
   c_.start();
   for (int links = 1; links <= kMax + 3; ++links) {
-    const Message message = c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .edns = true});
+    const Message message = c_.ask(
+        Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .edns = true});
     SCOPED_TRACE(links);
     const auto expected = static_cast<std::size_t>(std::min(links, kMax));
     EXPECT_EQ(message.rcode, 0);
@@ -652,10 +665,16 @@ TEST_F(ClusterStageTest, AliasDepth) {
       EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::Other));
     }
     // Negative ends need a name more.
-    const Message none = c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .qtype = RRType::MX, .edns = true});
+    const Message none =
+        c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local",
+                       .qtype = RRType::MX,
+                       .edns = true});
     EXPECT_EQ(none.answer.size(), expected);
     EXPECT_EQ(none.authority.size(), links <= kMax ? 1u : 0u);
-    const Message srv = c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local", .qtype = RRType::SRV, .edns = true});
+    const Message srv =
+        c_.ask(Request{.qname = "c" + std::to_string(links) + ".n.svc.cluster.local",
+                       .qtype = RRType::SRV,
+                       .edns = true});
     EXPECT_EQ(srv.answer.size(), expected + (links <= kMax ? 1 : 0));
   }
 }
@@ -690,29 +709,31 @@ class ScriptedUpstream final : public dns::Stage, public dns::Upstream {
 };
 
 TEST_F(ClusterStageTest, AliasesOutside) {
-  const auto upstream = std::make_shared<ScriptedUpstream>([](std::span<const std::uint8_t> request) {
-    Message reply = dns::read_message(request).value();
-    EXPECT_EQ(reply.qname.to_text(), "www.example.com.");
-    reply.flags |= dns::kFlagQR;
-    reply.answer.push_back({reply.qname, RRType::A, dns::RRClass::IN, 300, {192, 0, 2, 80}});
-    return dns::write_message(reply, dns::kMaxMessageSize);
-  });
+  const auto upstream =
+      std::make_shared<ScriptedUpstream>([](std::span<const std::uint8_t> request) {
+        Message reply = dns::read_message(request).value();
+        EXPECT_EQ(reply.qname.to_text(), "www.example.com.");
+        reply.flags |= dns::kFlagQR;
+        reply.answer.push_back({reply.qname, RRType::A, dns::RRClass::IN, 300, {192, 0, 2, 80}});
+        return dns::write_message(reply, dns::kMaxMessageSize);
+      });
   start({upstream});
   Message message = c_.ask("Ext.default.svc.cluster.local");
   EXPECT_EQ(upstream->asked, 1);
-  EXPECT_EQ(lines(message.answer),
-            (Lines{"Ext.default.svc.cluster.local. 5 CNAME www.example.com.",
-                   "www.example.com. 300 A 192.0.2.80"}));
+  EXPECT_EQ(lines(message.answer), (Lines{"Ext.default.svc.cluster.local. 5 CNAME www.example.com.",
+                                          "www.example.com. 300 A 192.0.2.80"}));
   EXPECT_NE(message.flags & kFlagAA, 0);
   EXPECT_NE(message.flags & kFlagRA, 0);
   // The alias itself needs nobody.
   message = c_.ask("ext.default.svc.cluster.local", RRType::CNAME);
-  EXPECT_EQ(lines(message.answer), Lines{"ext.default.svc.cluster.local. 5 CNAME www.example.com."});
+  EXPECT_EQ(lines(message.answer),
+            Lines{"ext.default.svc.cluster.local. 5 CNAME www.example.com."});
   EXPECT_EQ(upstream->asked, 1);
   // Who may not use the upstream gets the alias only.
   c_.client.from("198.51.100.1");
   message = c_.ask("ext.default.svc.cluster.local");
-  EXPECT_EQ(lines(message.answer), Lines{"ext.default.svc.cluster.local. 5 CNAME www.example.com."});
+  EXPECT_EQ(lines(message.answer),
+            Lines{"ext.default.svc.cluster.local. 5 CNAME www.example.com."});
   EXPECT_EQ(message.flags & kFlagRA, 0);
   EXPECT_EQ(upstream->asked, 1);
 }
@@ -730,14 +751,15 @@ TEST_F(ClusterStageTest, AliasesOutsideWithoutAnUpstream) {
   for (const RRType type : {RRType::A, RRType::AAAA, RRType::TXT, RRType::CNAME}) {
     const Message message = c_.ask("ext.default.svc.cluster.local", type);
     EXPECT_EQ(message.rcode, 0);
-    EXPECT_EQ(lines(message.answer), Lines{"ext.default.svc.cluster.local. 5 CNAME www.example.com."});
+    EXPECT_EQ(lines(message.answer),
+              Lines{"ext.default.svc.cluster.local. 5 CNAME www.example.com."});
   }
 }
 
 TEST_F(ClusterStageTest, OutsideTheZones) {
   start();
-  for (const char* qname : {".", "local", "example.com", "cluster.local.example.com", "xcluster.local",
-                            "arpa", "python-www", R"(x\007cluster\005local)"}) {
+  for (const char* qname : {".", "local", "example.com", "cluster.local.example.com",
+                            "xcluster.local", "arpa", "python-www", R"(x\007cluster\005local)"}) {
     EXPECT_EQ(c_.ask(qname).rcode, static_cast<int>(Rcode::Refused)) << qname;
   }
 }
@@ -835,7 +857,8 @@ TEST_F(ClusterStageTest, ZoneTransfersAreRefused) {
   start();
   c_.client.use(dns::Transport::Tcp);
   for (const RRType type : {RRType::AXFR, RRType::IXFR}) {
-    for (const char* qname : {"cluster.local", "x.cluster.local", "my-service.default.svc.cluster.local"}) {
+    for (const char* qname :
+         {"cluster.local", "x.cluster.local", "my-service.default.svc.cluster.local"}) {
       const Message message = c_.ask(Request{.qname = qname, .qtype = type, .edns = true});
       EXPECT_EQ(message.rcode, 5) << qname;
       EXPECT_TRUE(message.answer.empty());
@@ -884,9 +907,9 @@ class LargeAnswers : public ClusterStageTest {
     for (std::size_t limit = 1232; limit >= 512; limit -= 3) {
       c_.client.use(dns::Transport::Udp);
       const Message part = c_.ask(Request{.qname = qname,
-                                   .qtype = type,
-                                   .edns = true,
-                                   .udp_size = static_cast<std::uint16_t>(limit)});
+                                          .qtype = type,
+                                          .edns = true,
+                                          .udp_size = static_cast<std::uint16_t>(limit)});
       ASSERT_LE(c_.client.raw.size(), limit);
       const Lines some = sorted(lines(part.answer));
       ASSERT_FALSE(some.empty()) << limit;

@@ -57,8 +57,8 @@ class Consistency : public ::testing::Test {
       endpoints.push_back(at(address(version, i), "h" + std::to_string(i)));
       endpoints.push_back(at(address6(version, i), "h" + std::to_string(i)));
     }
-    const auto s = slice("n", "x", "s",
-                         {endpoint_port("p", static_cast<std::uint16_t>(version))}, endpoints);
+    const auto s =
+        slice("n", "x", "s", {endpoint_port("p", static_cast<std::uint16_t>(version))}, endpoints);
     const registry::EndpointSlice* const pointers[] = {&s};
     table_->publish(headless("n", "s"), pointers);
     table_->publish(cluster_ip("n", "c", {unit::ip(address(version, 250))},

@@ -257,8 +257,9 @@ TEST_F(RecordTableTest, ManyServices) {
   // More than one chunk of numbers.
   constexpr int kCount = 5000;
   for (int i = 0; i < kCount; ++i) {
-    publish(cluster_ip("n" + std::to_string(i % 7), "s" + std::to_string(i),
-                       ips({"10." + std::to_string(i % 250) + "." + std::to_string(i / 250) + ".1"})));
+    publish(
+        cluster_ip("n" + std::to_string(i % 7), "s" + std::to_string(i),
+                   ips({"10." + std::to_string(i % 250) + "." + std::to_string(i / 250) + ".1"})));
   }
   EXPECT_EQ(table_.service_count(), static_cast<std::size_t>(kCount));
   for (int i = 0; i < kCount; i += 17) {
@@ -273,7 +274,8 @@ TEST_F(RecordTableTest, RandomChanges) {
   std::mt19937 random(23);
   std::map<std::string, std::set<std::string>> model;  // service -> addresses
   const auto address = [](unsigned i) {
-    return i % 5 == 4 ? "fd00::" + std::to_string(i) : "10." + std::to_string(i % 3) + ".0." + std::to_string(i);
+    return i % 5 == 4 ? "fd00::" + std::to_string(i)
+                      : "10." + std::to_string(i % 3) + ".0." + std::to_string(i);
   };
   for (int round = 0; round < 3000; ++round) {
     const std::string name = "s" + std::to_string(random() % 12);
@@ -313,13 +315,15 @@ TEST_F(RecordTableTest, RandomChanges) {
                 prefixes.contains(prefix))
           << "round " << round;
     }
-    ASSERT_EQ(table_.has_reverse_below(ip("fd00::"), 31), [&] {
-      // The last nibble is left open: fd00::4, fd00::9 and fd00::14 (which is ::0014).
-      for (const auto& [service, addresses] : model) {
-        if (addresses.contains("fd00::4") || addresses.contains("fd00::9")) return true;
-      }
-      return false;
-    }()) << "round " << round;
+    ASSERT_EQ(table_.has_reverse_below(ip("fd00::"), 31),
+              [&] {
+                // The last nibble is left open: fd00::4, fd00::9 and fd00::14 (which is ::0014).
+                for (const auto& [service, addresses] : model) {
+                  if (addresses.contains("fd00::4") || addresses.contains("fd00::9")) return true;
+                }
+                return false;
+              }())
+        << "round " << round;
   }
 }
 

@@ -146,8 +146,8 @@ void check_consistent(const ServiceBlock& block) {
 }
 
 TEST(ServiceBlock, ClusterIp) {
-  const auto block = build(cluster_ip("default", "My-Service", ips({"10.96.0.7"}),
-                                      {port("http", 80), port("", 81)}));
+  const auto block = build(
+      cluster_ip("default", "My-Service", ips({"10.96.0.7"}), {port("http", 80), port("", 81)}));
   ASSERT_NE(block, nullptr);
   EXPECT_EQ(block->kind(), BlockKind::ClusterIP);
   EXPECT_EQ(block->hash(), 0x1234u);
@@ -168,8 +168,9 @@ TEST(ServiceBlock, ClusterIp) {
 }
 
 TEST(ServiceBlock, TtlOfEveryRow) {
-  const auto block = build(headless("n", "s"), {slice("n", "a", "s", {}, {at("10.0.0.1"), at("fd00::1")})},
-                           {.ttl = 86400});
+  const auto block =
+      build(headless("n", "s"), {slice("n", "a", "s", {}, {at("10.0.0.1"), at("fd00::1")})},
+            {.ttl = 86400});
   EXPECT_EQ(dns::load_u32(block->a_rows() + 6), 86400u);
   EXPECT_EQ(dns::load_u32(block->aaaa_rows() + 6), 86400u);
 }
@@ -190,8 +191,8 @@ TEST(ServiceBlock, ClusterIpWithEndpoints) {
             {slice("n", "a", "s", {endpoint_port("http", 8080), endpoint_port("other", 9)},
                    {at("10.244.0.1"), unready(at("10.244.0.2")), at("10.244.0.3", "db-0")})});
   // Names are those of the service's ports; the numbers are the slice's.
-  EXPECT_EQ(names(*block), (Lines{"10-244-0-1 10.244.0.1 [8080/_http 9/-]",
-                                  "db-0 10.244.0.3 [8080/_http 9/-]"}));
+  EXPECT_EQ(names(*block),
+            (Lines{"10-244-0-1 10.244.0.1 [8080/_http 9/-]", "db-0 10.244.0.3 [8080/_http 9/-]"}));
   EXPECT_EQ(own(*block), (Lines{"10.96.0.7"}));
   EXPECT_EQ(block->a_row_count(), 3u);
   EXPECT_FALSE(block->is_cluster_ip(ip("10.244.0.1")));
@@ -258,12 +259,12 @@ TEST(ServiceBlock, ExternalNameThatIsNoName) {
 }
 
 TEST(ServiceBlock, Labels) {
-  const auto block = build(
-      headless("n", "s"),
-      {slice("n", "a", "s", {},
-             {at("10.244.0.10"), at("1.22.255.0"), at("2001:db8::1"), at("fd00::"), at("::1"),
-              at("10.244.0.11", "My-Host"), at("10.244.0.12", "", "pod-name"),
-              at("10.244.0.13", "host", "pod")})});
+  const auto block =
+      build(headless("n", "s"),
+            {slice("n", "a", "s", {},
+                   {at("10.244.0.10"), at("1.22.255.0"), at("2001:db8::1"), at("fd00::"), at("::1"),
+                    at("10.244.0.11", "My-Host"), at("10.244.0.12", "", "pod-name"),
+                    at("10.244.0.13", "host", "pod")})});
   Lines labels;
   for (const auto& e : block->endpoints()) labels.push_back(text_of(block->label(e.label)));
   EXPECT_EQ(labels, (Lines{"10-244-0-10", "1-22-255-0", "2001-db8--1", "fd00--0", "--1", "my-host",
@@ -304,8 +305,7 @@ TEST(ServiceBlock, OneHostnameWithSeveralAddresses) {
                                   {at("10.0.0.1", "x"), at("10.0.0.2", "y"), at("10.0.0.3", "x"),
                                    at("fd00::3", "x"), at("10.0.0.1", "x")})});
   EXPECT_EQ(names(*block), (Lines{"x 10.0.0.1,10.0.0.3,fd00::3 []", "y 10.0.0.2 []"}));
-  EXPECT_EQ(unit::sorted(own(*block)),
-            (Lines{"10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::3"}));
+  EXPECT_EQ(unit::sorted(own(*block)), (Lines{"10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::3"}));
   EXPECT_NE(block->endpoints()[0].counters, 0) << "several answers, so they rotate";
   EXPECT_EQ(block->endpoints()[1].counters, 0);
   check_consistent(*block);
@@ -313,8 +313,9 @@ TEST(ServiceBlock, OneHostnameWithSeveralAddresses) {
 
 TEST(ServiceBlock, OneAddressUnderSeveralNames) {
   const std::vector<EndpointSlice> slices{
-      slice("n", "a", "s", {}, {at("10.0.0.1", "x"), at("10.0.0.2", "x"), at("10.0.0.1", "y"),
-                                at("10.0.0.1"), at("fd00::1", "x"), at("fd00::1", "y")})};
+      slice("n", "a", "s", {},
+            {at("10.0.0.1", "x"), at("10.0.0.2", "x"), at("10.0.0.1", "y"), at("10.0.0.1"),
+             at("fd00::1", "x"), at("fd00::1", "y")})};
   for (const bool is_headless : {true, false}) {
     const auto block =
         build(is_headless ? headless("n", "s") : cluster_ip("n", "s", ips({"10.96.0.1"})), slices);
@@ -328,10 +329,10 @@ TEST(ServiceBlock, OneAddressUnderSeveralNames) {
 }
 
 TEST(ServiceBlock, Ports) {
-  const auto block = build(
-      cluster_ip("n", "dns", ips({"10.96.0.10"}),
-                 {port("dns", 53, Protocol::Udp), port("dns-tcp", 53), port("metrics", 9153),
-                  port("dns", 5353, Protocol::Sctp), port("", 9)}));
+  const auto block =
+      build(cluster_ip("n", "dns", ips({"10.96.0.10"}),
+                       {port("dns", 53, Protocol::Udp), port("dns-tcp", 53), port("metrics", 9153),
+                        port("dns", 5353, Protocol::Sctp), port("", 9)}));
   const auto find = [&](const char* label, Protocol protocol) {
     return block->find_port(reinterpret_cast<const std::uint8_t*>(label), protocol);
   };
@@ -356,9 +357,9 @@ TEST(ServiceBlock, OnlyNamedPortsMakeAProtocol) {
 }
 
 TEST(ServiceBlock, SlicesWithoutPortNumbers) {
-  const auto block = build(headless("n", "s"),
-                           {slice("n", "a", "s", {endpoint_port("http", 0), endpoint_port("x", 7)},
-                                  {at("10.0.0.1")})});
+  const auto block = build(
+      headless("n", "s"),
+      {slice("n", "a", "s", {endpoint_port("http", 0), endpoint_port("x", 7)}, {at("10.0.0.1")})});
   EXPECT_EQ(names(*block), (Lines{"10-0-0-1 10.0.0.1 [0/_http 7/_x]"}));
   EXPECT_EQ(block->srv_count(), 1u);
   EXPECT_EQ(block->named_ports()[0].srv_count, 0u);
@@ -402,7 +403,8 @@ TEST(ServiceBlock, ManyEndpoints) {
     for (int i = 0; i < 100; ++i) {
       endpoints.push_back(at("10.244." + std::to_string(s) + "." + std::to_string(i)));
     }
-    slices.push_back(slice("n", "s" + std::to_string(s), "s", {endpoint_port("http", 80)}, endpoints));
+    slices.push_back(
+        slice("n", "s" + std::to_string(s), "s", {endpoint_port("http", 80)}, endpoints));
   }
   const auto block = build(headless("n", "s"), slices);
   EXPECT_EQ(block->a_count(), 5000u);
@@ -476,14 +478,17 @@ TEST(ServiceBlock, RandomSlices) {
       srv += static_cast<std::uint32_t>(numbers.size());
     }
     ASSERT_EQ(built, by_label) << "round " << round;
-    if (is_headless) { ASSERT_EQ(block->srv_count(), srv); }
+    if (is_headless) {
+      ASSERT_EQ(block->srv_count(), srv);
+    }
     if (::testing::Test::HasFailure()) FAIL() << "round " << round;
   }
 }
 
 TEST(ServiceBlock, RotationGoesRound) {
-  const auto block = build(headless("n", "s"),
-                           {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.2"), at("10.0.0.3")})});
+  const auto block =
+      build(headless("n", "s"),
+            {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.2"), at("10.0.0.3")})});
   std::vector<std::uint32_t> turns;
   for (int i = 0; i < 7; ++i) turns.push_back(block->rotate(ServiceBlock::kCounterA, 3));
   EXPECT_EQ(turns, (std::vector<std::uint32_t>{0, 1, 2, 0, 1, 2, 0}));
@@ -494,7 +499,8 @@ TEST(ServiceBlock, RotationGoesRound) {
   EXPECT_EQ(block->rotate(ServiceBlock::kCounterA, 3), 1u);
 
   // The next block goes on, also when it has fewer answers.
-  const auto next = build(headless("n", "s"), {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.2")})});
+  const auto next =
+      build(headless("n", "s"), {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.2")})});
   next->take_rotation_from(*block);
   EXPECT_EQ(next->rotate(ServiceBlock::kCounterA, 2), 0u);
   EXPECT_EQ(next->rotate(ServiceBlock::kCounterA, 2), 1u);

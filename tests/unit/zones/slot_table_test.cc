@@ -48,10 +48,11 @@ TEST(SlotTable, FindVisitsAllWordsOfAHash) {
   SlotTable table(reclaim, nullptr, &hash_few);
   for (const std::uint64_t word : {26, 39, 52}) table.insert(0, word);
   std::vector<std::uint64_t> seen;
-  EXPECT_EQ(table.find(0, [&](std::uint64_t word) {
-              seen.push_back(word);
-              return false;
-            }),
+  EXPECT_EQ(table.find(0,
+                       [&](std::uint64_t word) {
+                         seen.push_back(word);
+                         return false;
+                       }),
             SlotTable::kEmpty);
   EXPECT_EQ(seen, (std::vector<std::uint64_t>{26, 39, 52}));
   // Around the hole that an erased one leaves.

@@ -31,8 +31,33 @@ Octets a_rows(unsigned count) {
 Octets aaaa_rows(unsigned count) {
   Octets rows;
   for (unsigned i = 0; i < count; ++i) {
-    rows.insert(rows.end(), {0xC0, 12, 0, 28, 0, 1, 0, 0, 0, 5, 0, 16, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0,
-                             0, 0, 0, 0, 1, static_cast<std::uint8_t>(i >> 8),
+    rows.insert(rows.end(), {0xC0,
+                             12,
+                             0,
+                             28,
+                             0,
+                             1,
+                             0,
+                             0,
+                             0,
+                             5,
+                             0,
+                             16,
+                             0xFD,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             1,
+                             static_cast<std::uint8_t>(i >> 8),
                              static_cast<std::uint8_t>(i)});
   }
   return rows;
@@ -238,9 +263,9 @@ TEST_F(EncoderTest, RowsUnderANameThatIsNotInTheMessage) {
       for (std::size_t limit = fixed; limit <= raw_.size() + count * kARowSize; ++limit) {
         const Message cut = encode(limit);
         const std::size_t whole = fixed + 22 + (count - 1) * kARowSize;
-        const std::size_t fit = limit < fixed + 22
-                                    ? 0
-                                    : std::min<std::size_t>(count, 1 + (limit - fixed - 22) / kARowSize);
+        const std::size_t fit =
+            limit < fixed + 22 ? 0
+                               : std::min<std::size_t>(count, 1 + (limit - fixed - 22) / kARowSize);
         EXPECT_EQ(lines(cut.answer),
                   Lines(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(fit)));
         EXPECT_EQ((cut.flags & kFlagTC) != 0, limit < whole) << limit;
@@ -396,10 +421,10 @@ TEST_F(EncoderTest, NamesAreCompressedAgainstEachOther) {
 // The tail of a name that was itself compressed stands elsewhere; a pointer must not go into it.
 TEST_F(EncoderTest, SuffixesBehindPointers) {
   ask({.qname = "a.b.c.d.e"});
-  const std::uint8_t first = add_name("z.c.d.e");      // z + pointer
-  const std::uint8_t second = add_name("y.z.c.d.e");   // y + pointer to z
-  const std::uint8_t third = add_name("q.c.d.e");      // shares only what is behind z's pointer
-  const std::uint8_t fourth = add_name("w.y.z.c.d.e"); // w + pointer to y
+  const std::uint8_t first = add_name("z.c.d.e");       // z + pointer
+  const std::uint8_t second = add_name("y.z.c.d.e");    // y + pointer to z
+  const std::uint8_t third = add_name("q.c.d.e");       // shares only what is behind z's pointer
+  const std::uint8_t fourth = add_name("w.y.z.c.d.e");  // w + pointer to y
   add_cname(0, first);
   add_cname(first, second);
   add_cname(second, third);
@@ -464,7 +489,8 @@ TEST_F(EncoderTest, NamesBeyondThePointersReach) {
   answer_.additional[answer_.additional_count++] = rows_ref(two, RRType::A, 0, far);
   const Message message = encode();
   EXPECT_EQ(message.answer.size(), 1500u);
-  EXPECT_EQ(lines(message.authority), (Lines{"far.test. 9 A 192.0.2.1", "far.test. 9 A 192.0.2.1"}));
+  EXPECT_EQ(lines(message.authority),
+            (Lines{"far.test. 9 A 192.0.2.1", "far.test. 9 A 192.0.2.1"}));
   EXPECT_EQ(message.flags & kFlagTC, 0);
   for (const Record& record : message.additional) {
     EXPECT_EQ(record.owner.to_text(), "far.test.");
@@ -481,8 +507,12 @@ TEST_F(EncoderTest, RowsFromTheMiddle) {
 }
 
 TEST(EncodeError, EchoesWhatWasRead) {
-  const Packet packet(Request{.qname = "Web.x", .qtype = RRType::MX, .flags = kFlagRD | kFlagCD,
-                              .edns = true, .dnssec_ok = true, .version = 3});
+  const Packet packet(Request{.qname = "Web.x",
+                              .qtype = RRType::MX,
+                              .flags = kFlagRD | kFlagCD,
+                              .edns = true,
+                              .dnssec_ok = true,
+                              .version = 3});
   Query query;
   ASSERT_EQ(parse_query(packet.view(), query), Gate::BadVers);
   Octets out(512);

@@ -43,10 +43,9 @@ TEST(FindUpstream, FirstThatCoversAndAllows) {
   const auto all = std::make_shared<FakeUpstream>(".", "192.0.2.1");
   const auto other = std::make_shared<FakeUpstream>(".", "192.0.2.2");
   Route route;
-  route.stages = {std::make_shared<unit::ScriptedStage>([](QueryContext&) {
-                    return Verdict::Next;
-                  }),
-                  org, all, other};
+  route.stages = {
+      std::make_shared<unit::ScriptedStage>([](QueryContext&) { return Verdict::Next; }), org, all,
+      other};
   const auto find = [&](const char* qname, const char* client) {
     return find_upstream(route, name(qname).view(), endpoint(client));
   };

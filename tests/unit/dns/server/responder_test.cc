@@ -49,9 +49,9 @@ class AnswersWith {
  public:
   explicit AnswersWith(unsigned rows) {
     for (unsigned i = 0; i < rows; ++i) {
-      rows_->insert(rows_->end(), {0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 0,
-                                   static_cast<std::uint8_t>(i >> 8),
-                                   static_cast<std::uint8_t>(i)});
+      rows_->insert(rows_->end(),
+                    {0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 10, 0,
+                     static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)});
     }
   }
   Verdict operator()(QueryContext& ctx) const {
@@ -205,8 +205,9 @@ TEST_F(ResponderTest, NoStageAnswers) {
 }
 
 TEST_F(ResponderTest, DroppedAndDeferred) {
-  routes_.add(name("drop"), route_of({std::make_shared<ScriptedStage>(
-                                [](QueryContext&) { return Verdict::Drop; })}));
+  routes_.add(
+      name("drop"),
+      route_of({std::make_shared<ScriptedStage>([](QueryContext&) { return Verdict::Drop; })}));
   std::unique_ptr<DeferredQuery> waiting;
   const auto route = route_of({std::make_shared<ScriptedStage>([&](QueryContext& ctx) {
     waiting = ctx.defer();

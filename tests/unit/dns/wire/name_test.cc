@@ -114,8 +114,8 @@ TEST(NameToText, RoundTrip) {
 class NameFromMessage : public ::testing::Test {
  protected:
   // "example.com" at 0, "www" + pointer to it at 13, a pointer to that at 19.
-  Octets message_{7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 3, 'c', 'o', 'm', 0,
-                  3, 'w', 'w', 'w', 0xC0, 0, 0xC0, 13};
+  Octets message_{7,   'e', 'x', 'a', 'm', 'p', 'l',  'e', 3,    'c', 'o',
+                  'm', 0,   3,   'w', 'w', 'w', 0xC0, 0,   0xC0, 13};
   std::size_t end_ = 0;
 
   boost::system::error_code error_at(std::size_t offset) {
@@ -219,8 +219,8 @@ TEST(Name, IsAtOrBelow) {
 }
 
 TEST(Name, SuffixAndEqualityIgnoreAsciiCaseOnly) {
-  EXPECT_TRUE(has_suffix_ignoring_case(parsed("A.Cluster.LOCAL").view(),
-                                       parsed("cluster.local").view()));
+  EXPECT_TRUE(
+      has_suffix_ignoring_case(parsed("A.Cluster.LOCAL").view(), parsed("cluster.local").view()));
   EXPECT_TRUE(has_suffix_ignoring_case(parsed("x").view(), Name{}.view()));
   EXPECT_FALSE(has_suffix_ignoring_case(parsed("local").view(), parsed("cluster.local").view()));
   EXPECT_FALSE(has_suffix_ignoring_case(parsed("xlocal").view(), parsed("local").view()));

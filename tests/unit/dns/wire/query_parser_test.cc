@@ -160,11 +160,12 @@ TEST(QueryParser, CompressedOrUnknownLabelsInTheQuestion) {
 }
 
 TEST(QueryParser, TruncatedAtEveryOctet) {
-  const Octets whole = Request{.qname = "www.example.com",
-                               .edns = true,
-                               .dnssec_ok = true,
-                               .options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xFD, 0xE9, 0, 0}}
-                           .wire();
+  const Octets whole = Request{
+      .qname = "www.example.com",
+      .edns = true,
+      .dnssec_ok = true,
+      .options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xFD, 0xE9, 0,
+                  0}}.wire();
   ASSERT_EQ(gate_of(whole), Gate::Pass);
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const Gate gate = gate_of({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
@@ -214,12 +215,11 @@ TEST(QueryParserEdns, Fields) {
 TEST(QueryParserEdns, OtherVersions) {
   for (const int version : {1, 2, 255}) {
     Query query;
-    EXPECT_EQ(gate_of(Request{.qname = "a",
-                              .edns = true,
-                              .version = static_cast<std::uint8_t>(version)}
-                          .wire(),
-                      &query),
-              Gate::BadVers);
+    EXPECT_EQ(
+        gate_of(Request{.qname = "a", .edns = true, .version = static_cast<std::uint8_t>(version)}
+                    .wire(),
+                &query),
+        Gate::BadVers);
     EXPECT_TRUE(query.has_edns);
     EXPECT_NE(query.question_end, 0);
   }
@@ -250,8 +250,13 @@ TEST(QueryParserEdns, OptMustBeOwnedByTheRoot) {
 }
 
 TEST(QueryParserEdns, OptionsMustFillTheRdata) {
-  for (const Octets& options : std::vector<Octets>{
-           {0}, {0, 1}, {0, 1, 0}, {0, 1, 0, 1}, {0, 1, 0, 2, 7}, {0, 1, 0, 0, 0}, {0, 1, 0xFF, 0xFF, 1}}) {
+  for (const Octets& options : std::vector<Octets>{{0},
+                                                   {0, 1},
+                                                   {0, 1, 0},
+                                                   {0, 1, 0, 1},
+                                                   {0, 1, 0, 2, 7},
+                                                   {0, 1, 0, 0, 0},
+                                                   {0, 1, 0xFF, 0xFF, 1}}) {
     EXPECT_EQ(gate_of(Request{.qname = "a", .edns = true, .options = options}.wire()),
               Gate::FormErr)
         << options.size();
@@ -322,7 +327,9 @@ TEST(QueryParser, Mutations) {
     Name lower = *name;
     lower.make_lower();
     ASSERT_EQ(lower, Name(query.name()));
-    if (query.has_edns) { ASSERT_LE(query.opt_end, octets.size()); }
+    if (query.has_edns) {
+      ASSERT_LE(query.opt_end, octets.size());
+    }
   }
   EXPECT_GT(passed, 1000u);
 }
