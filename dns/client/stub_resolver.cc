@@ -149,7 +149,7 @@ class Session {
   std::vector<std::size_t> by_preference() const {
     std::vector<std::size_t> order(options_.servers.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_partition(order, [this](std::size_t i) { return !silent_[i]; });
+    std::stable_partition(order.begin(), order.end(), [this](std::size_t i) { return !silent_[i]; });
     return order;
   }
 
