@@ -1,5 +1,5 @@
 // The whole way of a query over a small cluster. The first octet chooses the transport, the
-// client's address and the room for the response; the rest is the request.
+// client's address, the room for the response and what the rest is.
 #include <algorithm>
 #include <memory>
 
@@ -14,12 +14,22 @@
 
 namespace clusterdns::fuzz {
 
+// Octets of a request, or (kAsText) a question from which a request is made: mutated packets are
+// mostly malformed, mutated names are names.
+constexpr std::uint8_t kTcp = 1, kIPv6 = 2, kLoopback = 4, kMuchRoom = 8, kEdns = 16, kAsText = 128;
+
 std::vector<Octets> generated_seeds() {
   std::vector<Octets> seeds;
   std::uint8_t how = 0;
-  for (Octets packet : queries()) {
-    packet.insert(packet.begin(), how++);
-    seeds.push_back(std::move(packet));
+  for (const Octets& packet : queries()) {
+    seeds.push_back(packet);
+    seeds.back().insert(seeds.back().begin(), static_cast<std::uint8_t>(how++ & ~kAsText));
+    // The type, then the name.
+    const std::size_t type = packet.size() - (packet[11] != 0 ? 23 : 0) - 4;
+    Octets text{static_cast<std::uint8_t>(how | kAsText), packet[type], packet[type + 1]};
+    const std::string name = dns::name_to_text({packet.data() + 12, type - 12});
+    text.insert(text.end(), name.begin(), name.end());
+    seeds.push_back(std::move(text));
   }
   return seeds;
 }
@@ -63,11 +73,12 @@ class World {
   }
 
   void ask(std::uint8_t how, std::span<const std::uint8_t> request) {
-    ctx_->transport = (how & 1) != 0 ? dns::Transport::Tcp : dns::Transport::Udp;
+    ctx_->transport = (how & kTcp) != 0 ? dns::Transport::Tcp : dns::Transport::Udp;
     ctx_->client = {};
-    ctx_->client.v6 = (how & 2) != 0;
-    if (!ctx_->client.v6) ctx_->client.address[0] = (how & 4) != 0 ? 127 : 198;
-    const std::size_t room = (how & 8) != 0 ? dns::kMaxMessageSize : 512 + (how >> 4);
+    ctx_->client.v6 = (how & kIPv6) != 0;
+    if (!ctx_->client.v6) ctx_->client.address[0] = (how & kLoopback) != 0 ? 127 : 198;
+    const std::size_t room =
+        (how & kMuchRoom) != 0 ? dns::kMaxMessageSize : 512U + 16U * (how >> 4);
     Octets out(room);
     const std::size_t size = dns::respond(*ctx_, routes_, request, out.data(), room);
     if (size == 0) {
@@ -120,8 +131,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace clusterdns;  // NOLINT
   static fuzz::World world;
   if (size == 0 || size - 1 > dns::kMaxMessageSize) return 0;
-  fuzz::Octets packet(size - 1 + dns::kPadding);
-  std::copy(data + 1, data + size, packet.begin());
-  world.ask(data[0], {packet.data(), size - 1});
+  fuzz::Octets packet(data + 1, data + size);
+  if ((data[0] & fuzz::kAsText) != 0) {
+    if (size < 3) return 0;
+    const auto name = dns::Name::from_text({reinterpret_cast<const char*>(data) + 3, size - 3});
+    if (!name) return 0;
+    const auto type = static_cast<dns::RRType>(dns::load_u16(data + 1));
+    packet = fuzz::query(name->to_text(), type, (data[0] & fuzz::kEdns) != 0);
+  }
+  // What receive buffers have behind the packet, and nothing more.
+  const std::size_t length = packet.size();
+  packet.resize(length + dns::kPadding);
+  packet.shrink_to_fit();
+  world.ask(data[0], {packet.data(), length});
   return 0;
 }
