@@ -151,6 +151,7 @@ Written write_srv(const RRsetRef& rrset, Encoder& encoder) noexcept {
         return true;
       });
   encoder.add_records(written);
+  encoder.add_saved_owners(rrset.owner, written);
   return written == total ? Written::All : written == 0 ? Written::None : Written::Part;
 }
 
@@ -162,19 +163,22 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
   std::uint32_t records = 0;
   // One RRset of rows under the name at `owner`; whole or not at all.
   const auto put = [&](const std::uint8_t* rows, std::size_t row, std::uint32_t count,
-                       std::uint16_t owner) {
+                       std::uint16_t owner, std::size_t owner_size) {
     if (encoder.room() < row * count) return false;
     std::uint8_t* const to = encoder.position();
     std::memcpy(to, rows, row * count);
     for (std::uint32_t i = 0; i < count; ++i) dns::store_u16(to + i * row, owner);
     encoder.skip(row * count);
+    encoder.add_saved((owner_size - 2) * count);
     records += count;
     return true;
   };
   for_each_srv(srv.block, srv.endpoint, srv.named_port, rrset.rotation,
                [&](const ServiceBlock::Endpoint* e, std::uint16_t) {
                  const std::size_t target = record + 2 + kRecordHead + kSrvFixed;
-                 record = target + srv.service_size + (e != nullptr ? srv.block.label(e->label).size() : 0);
+                 const std::size_t size =
+                     srv.service_size + (e != nullptr ? srv.block.label(e->label).size() : 0);
+                 record = target + size;
                  if (!first && e == last) return true;
                  first = false;
                  last = e;
@@ -182,13 +186,13 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
                  const auto owner = static_cast<std::uint16_t>(0xC000 | target);
                  const ServiceBlock& b = srv.block;
                  if (e == nullptr) {
-                   return put(b.a_rows(), dns::kARowSize, b.a_count(), owner) &&
-                          put(b.aaaa_rows(), dns::kAaaaRowSize, b.aaaa_count(), owner);
+                   return put(b.a_rows(), dns::kARowSize, b.a_count(), owner, size) &&
+                          put(b.aaaa_rows(), dns::kAaaaRowSize, b.aaaa_count(), owner, size);
                  }
                  return put(b.a_rows() + e->a_first * dns::kARowSize, dns::kARowSize, e->a_count,
-                            owner) &&
+                            owner, size) &&
                         put(b.aaaa_rows() + e->aaaa_first * dns::kAaaaRowSize, dns::kAaaaRowSize,
-                            e->aaaa_count, owner);
+                            e->aaaa_count, owner, size);
                });
   encoder.add_records(records);
   return Written::All;
@@ -223,6 +227,7 @@ Written write_port_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
     }
   }
   encoder.add_records(written);
+  encoder.add_saved_owners(rrset.owner, written);
   return complete ? Written::All : written == 0 ? Written::None : Written::Part;
 }
 
@@ -255,6 +260,7 @@ Written write_ptr(const RRsetRef& rrset, Encoder& encoder) noexcept {
     encoder.bytes(head.data(), head_size);
     if (svc_at != 0) {
       encoder.u16(static_cast<std::uint16_t>(0xC000 | svc_at));
+      encoder.add_saved(sizeof kSvc + zone.size() - tail);
     } else {
       if (encoder.size() <= dns::kMaxPointerTarget) svc_at = encoder.size();
       encoder.bytes(kSvc, sizeof kSvc);
@@ -276,6 +282,7 @@ Written write_soa(const RRsetRef& rrset, Encoder& encoder) noexcept {
   encoder.u16(zone);
   encoder.bytes(kHostmaster, sizeof kHostmaster);
   encoder.u16(zone);
+  encoder.add_saved_owners(rrset.owner, 2);
   encoder.u32(rrset.first);
   encoder.u32(kRefresh);
   encoder.u32(kRetry);
@@ -293,6 +300,7 @@ Written write_ns(const RRsetRef& rrset, Encoder& encoder) noexcept {
   encoder.set_mark(encoder.size());
   encoder.bytes(kNsDns, sizeof kNsDns);
   encoder.u16(zone);
+  encoder.add_saved_owners(rrset.owner, 1);
   encoder.add_records(1);
   return Written::All;
 }
@@ -307,6 +315,9 @@ Written write_ns_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
   }
   encoder.skip(row * rrset.count);
   encoder.add_records(rrset.count);
+  // The owner is `ns.dns.` and the zone.
+  encoder.add_saved_owners(rrset.owner, rrset.count);
+  encoder.add_saved(sizeof kNsDns * rrset.count);
   return Written::All;
 }
 

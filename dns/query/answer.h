@@ -66,6 +66,9 @@ struct Answer {
   std::array<RRsetRef, kMaxAnswers> answer;
   std::array<RRsetRef, kMaxOther> authority;
   std::array<RRsetRef, kMaxOther> additional;
+  // Octets of the response when no name were compressed and without OPT: what CoreDNS reports as
+  // a response's size. Set by encode_answer; of a truncated response, what was sent of it.
+  std::uint32_t plain_size = 0;
   std::uint8_t name_count = 0;
   std::uint8_t answer_count = 0;
   std::uint8_t authority_count = 0;

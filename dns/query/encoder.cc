@@ -94,7 +94,10 @@ bool Encoder::write_compressed(const std::uint8_t* wire, std::size_t size,
   const std::size_t need = pointer != 0 ? best + 2 : size;
   if (room() < need) return false;
   bytes(wire, best);
-  if (pointer != 0) u16(pointer);
+  if (pointer != 0) {
+    u16(pointer);
+    saved_ += size - best - 2;
+  }
   if (literal != nullptr) *literal = best;
   return true;
 }
@@ -104,6 +107,7 @@ bool Encoder::write_name(std::uint8_t index) noexcept {
   if (name.offset != 0) {
     if (room() < 2) return false;
     u16(static_cast<std::uint16_t>(0xC000 | name.offset));
+    saved_ += name.size - std::size_t{2};
     return true;
   }
   const std::size_t at = size();
@@ -157,6 +161,7 @@ Written write_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
     put_rows(encoder.position(), rows, row, fit - first_part, owner);
     encoder.skip((fit - first_part) * row);
     encoder.add_records(static_cast<std::uint32_t>(fit));
+    encoder.add_saved_owners(rrset.owner, fit);
     return fit == left ? Written::All : Written::Part;
   }
   std::size_t fit = encoder.room() / row;
@@ -171,6 +176,7 @@ Written write_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
     encoder.skip((fit - first_part) * row);
   }
   encoder.add_records(static_cast<std::uint32_t>(fit));
+  encoder.add_saved_owners(rrset.owner, fit);
   return fit == count ? Written::All : Written::Part;
 }
 
@@ -208,8 +214,12 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
   bool complete = true;
   for (unsigned i = 0; i < answer.answer_count && complete; ++i) {
     const std::size_t before = encoder.size();
+    const std::size_t saved = encoder.saved_;
     const Written written = answer.answer[i].write(answer.answer[i], encoder);
-    if (written == Written::None) encoder.rewind(before);
+    if (written == Written::None) {
+      encoder.rewind(before);
+      encoder.saved_ = saved;
+    }
     complete = written == Written::All;
   }
   counts[0] = encoder.records_;
@@ -219,10 +229,12 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
   for (unsigned i = 0; i < answer.authority_count && complete; ++i) {
     const std::size_t before = encoder.size();
     const std::uint32_t records = encoder.records_;
+    const std::size_t saved = encoder.saved_;
     if (answer.authority[i].write(answer.authority[i], encoder) != Written::All) {
       // A negative answer without its SOA cannot be cached, so the client should ask over TCP.
       encoder.rewind(before);
       encoder.records_ = records;
+      encoder.saved_ = saved;
       complete = false;
       truncated = true;
     }
@@ -233,13 +245,16 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
   for (unsigned i = 0; i < answer.additional_count && complete; ++i) {
     const std::size_t before = encoder.size();
     const std::uint32_t records = encoder.records_;
+    const std::size_t saved = encoder.saved_;
     if (answer.additional[i].write(answer.additional[i], encoder) != Written::All) {
       encoder.rewind(before);
       encoder.records_ = records;
+      encoder.saved_ = saved;
     }
   }
   counts[2] = encoder.records_;
 
+  answer.plain_size = static_cast<std::uint32_t>(encoder.size() + encoder.saved_);
   std::uint8_t* end = encoder.position();
   if (query.has_edns) {
     end = put_opt(query, &answer, answer.rcode, our_udp_size, end);

@@ -21,7 +21,7 @@ class Encoder {
   [[nodiscard]] std::size_t room() const noexcept { return static_cast<std::size_t>(end_ - pos_); }
   [[nodiscard]] std::uint8_t* position() noexcept { return pos_; }
   // Goes back to an earlier size(), to drop an RRset that did not fit. Names written after it are
-  // forgotten as compression targets.
+  // forgotten as compression targets; what was saved since is the caller's to restore.
   void rewind(std::size_t size) noexcept;
 
   // REQUIRES: the caller checked room().
@@ -63,6 +63,12 @@ class Encoder {
   [[nodiscard]] const std::uint8_t* message() const noexcept { return base_; }
   // Tells the encoder how many records of the present section were written.
   void add_records(std::uint32_t n) noexcept { records_ += n; }
+  // Tells the encoder how many octets compression pointers have saved; see Answer::plain_size.
+  void add_saved(std::size_t octets) noexcept { saved_ += octets; }
+  // The same for `count` records whose owner is a pointer to names[owner].
+  void add_saved_owners(std::uint8_t owner, std::size_t count) noexcept {
+    saved_ += (answer_.names[owner].size - std::size_t{2}) * count;
+  }
 
  private:
   friend std::size_t encode_answer(const Query&, Answer&, std::uint16_t, std::uint8_t*,
@@ -73,6 +79,7 @@ class Encoder {
   Answer& answer_;
   std::uint32_t records_ = 0;
   std::size_t mark_ = 0;
+  std::size_t saved_ = 0;
 };
 
 // Address records, or any records of one size without names in them: `data` points to rows of

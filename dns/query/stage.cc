@@ -1,8 +1,17 @@
 #include "dns/query/stage.h"
 
+#include <time.h>
+
 #include "dns/query/encoder.h"
+#include "dns/wire/plain_size.h"
 
 namespace clusterdns::dns {
+
+std::int64_t monotonic_ns() noexcept {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 boost::asio::ip::address Endpoint::to_address() const {
   if (!v6) {
@@ -31,6 +40,7 @@ std::unique_ptr<DeferredQuery> QueryContext::defer() {
   deferred->limit = limit;
   deferred->recursion_available = answer.recursion_available;
   deferred->received_ns = received_ns;
+  deferred->stage = stage;
   deferred->route = route->shared_from_this();
   deferred->worker = worker;
   deferred->channel = make_channel(listener, *this);
@@ -41,20 +51,31 @@ void DeferredQuery::finish(Answer& answer) noexcept {
   std::array<std::uint8_t, kMaxMessageSize> buffer;
   const std::size_t size =
       encode_answer(query, answer, route->udp_size, buffer.data(), limit);
-  send({buffer.data(), size}, answer.error.set ? answer.error.text : "");
+  send({buffer.data(), size}, answer.error.set ? answer.error.text : "", answer.plain_size,
+       RouteCounters::is_failure(static_cast<unsigned>(answer.rcode)));
 }
 
 void DeferredQuery::finish_raw(std::span<const std::uint8_t> message) noexcept {
-  send(message, {});
+  const bool wanted = route->counters != nullptr || !route->observers.empty();
+  send(message, {}, wanted ? plain_size(message) : 0, false);
 }
 
-void DeferredQuery::send(std::span<const std::uint8_t> message, std::string_view cause) noexcept {
+void DeferredQuery::send(std::span<const std::uint8_t> message, std::string_view cause,
+                         std::size_t plain, bool failed) noexcept {
   if (!channel) return;
   channel->send(message);
   channel.reset();
+  if (failed) stage = 0;
+  if (route->counters != nullptr) {
+    RouteCounters::Cell& cell = route->counters->cell(worker->index);
+    RouteCounters::count(cell, {transport == Transport::Tcp, client.v6, query.qtype,
+                                query.dnssec_ok, query.size, failed ? 0 : plain,
+                                message[3] & 0xFU, stage});
+    RouteCounters::observe_duration(cell, monotonic_ns() - received_ns);
+  }
   if (route->observers.empty()) return;
-  const AnswerObserver::Event event{query,       client,  local, transport,
-                                    received_ns, message, cause};
+  const AnswerObserver::Event event{query,   client, local,                    transport, received_ns,
+                                    message, cause,  route->stage_name(stage), plain};
   for (const auto& observer : route->observers) observer->on_answer(event, *worker);
 }
 

@@ -18,6 +18,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "dns/query/answer.h"
+#include "dns/query/route_counters.h"
 #include "dns/wire/query_parser.h"
 
 namespace clusterdns::dns {
@@ -29,6 +30,9 @@ class ReclaimDomain;
 struct WorkerContext;
 
 enum class Transport : std::uint8_t { Udp, Tcp };
+
+// CLOCK_MONOTONIC in nanoseconds.
+[[nodiscard]] std::int64_t monotonic_ns() noexcept;
 
 enum class Verdict : std::uint8_t {
   Answered,  // ctx.answer holds the answer
@@ -71,6 +75,7 @@ struct DeferredQuery {
   std::size_t limit = 0;             // largest response in octets
   bool recursion_available = false;
   std::int64_t received_ns = 0;      // monotonic clock
+  unsigned stage = 0;                // which one deferred it, see QueryContext::stage
   std::shared_ptr<const Route> route;  // keeps configuration and stages alive
   WorkerContext* worker = nullptr;
   std::unique_ptr<ReplyChannel> channel;
@@ -82,7 +87,9 @@ struct DeferredQuery {
   void finish_raw(std::span<const std::uint8_t> message) noexcept;
 
  private:
-  void send(std::span<const std::uint8_t> message, std::string_view cause) noexcept;
+  // `failed`: no stage wrote it, see RouteCounters::is_failure.
+  void send(std::span<const std::uint8_t> message, std::string_view cause, std::size_t plain_size,
+            bool failed) noexcept;
 };
 
 // One query in the hands of its worker.
@@ -96,6 +103,7 @@ struct QueryContext {
   std::int64_t received_ns = 0;            // monotonic clock, of the batch
   WorkerContext* worker = nullptr;
   const Route* route = nullptr;
+  unsigned stage = 0;                      // position in the route + 1 of the stage at work; 0: none
 
   // Copies what must outlive the batch. Called at most once; return Verdict::Deferred then.
   [[nodiscard]] std::unique_ptr<DeferredQuery> defer();
@@ -113,6 +121,8 @@ struct WorkerContext {
   // Guards the tables behind LocalData. A batch is inside it already; who goes on with a deferred
   // query later must enter it for each look-up and what is made of it. nullptr: nothing to guard.
   ReclaimDomain* reclaim = nullptr;
+  // Counters that await the end of the batch for its duration; see RouteCounters::end_batch.
+  RouteCounters::Cell* open_durations = nullptr;
 };
 
 // REQUIRES of every implementation: handle() neither throws, blocks, locks, logs at info or below,
@@ -155,6 +165,8 @@ class AnswerObserver {
     std::int64_t received_ns;  // monotonic clock
     std::span<const std::uint8_t> response;  // as sent; at least a header
     std::string_view cause;                  // why it failed, in words; empty: it did not, or unsaid
+    std::string_view stage;  // the directive that answered; empty: none did
+    std::size_t plain_size;  // octets of the response uncompressed and, if made here, without OPT
   };
   virtual void on_answer(const Event& event, WorkerContext& worker) noexcept = 0;
 };
@@ -215,10 +227,16 @@ class Route : public std::enable_shared_from_this<Route> {
  public:
   std::vector<std::shared_ptr<Stage>> stages;
   std::vector<std::shared_ptr<AnswerObserver>> observers;
+  std::shared_ptr<RouteCounters> counters;  // nullptr: nothing is counted
   std::string zone_text;        // as configured, for logs and metrics: "."
   std::string server_text;      // "dns://:53"
   std::uint16_t udp_size = kDefaultUdpSize;  // largest UDP response, and what our OPT announces
   bool rotate = true;           // round robin for every multi-answer RRset
+
+  // The directive at a place of QueryContext::stage; empty for 0.
+  [[nodiscard]] std::string_view stage_name(unsigned stage) const noexcept {
+    return stage == 0 ? std::string_view{} : stages[stage - 1]->name();
+  }
 };
 
 // First of the route's Upstreams that covers `name` and allows `client`; nullptr: none.

@@ -27,6 +27,9 @@ class ListenerRoutes {
 
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
 
+  // Counts the queries that no server block is for; nullptr: they are not counted.
+  std::shared_ptr<RouteCounters> dropped;
+
  private:
   std::vector<Entry> entries_;  // most labels first
   std::vector<const Upstream*> upstreams_;

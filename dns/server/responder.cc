@@ -26,13 +26,44 @@ std::size_t refuse(QueryContext& ctx, Rcode rcode, std::uint16_t udp_size, std::
   return encode_answer(ctx.query, answer, udp_size, out, limit);
 }
 
-std::size_t observed(QueryContext& ctx, const Route& route, std::uint8_t* out,
+// Counts an answer that was made from memory. `stage` as QueryContext::stage.
+void count(const QueryContext& ctx, RouteCounters& counters, unsigned stage) noexcept {
+  const auto rcode = static_cast<unsigned>(ctx.answer.rcode);
+  RouteCounters::Cell& cell = counters.cell(ctx.worker->index);
+  const bool failed = RouteCounters::is_failure(rcode);
+  RouteCounters::count(
+      cell, {ctx.transport == Transport::Tcp, ctx.client.v6, ctx.query.qtype, ctx.query.dnssec_ok,
+             ctx.query.size, failed ? 0 : ctx.answer.plain_size, rcode, failed ? 0 : stage});
+  RouteCounters::defer_duration(cell, ctx.worker->open_durations);
+}
+
+std::size_t observed(QueryContext& ctx, const Route& route, unsigned stage, std::uint8_t* out,
                      std::size_t size) noexcept {
+  if (route.counters != nullptr) count(ctx, *route.counters, stage);
   if (!route.observers.empty()) {
-    const AnswerObserver::Event event{ctx.query,     ctx.client,      ctx.local,
-                                      ctx.transport, ctx.received_ns, {out, size},
-                                      ctx.answer.error.set ? ctx.answer.error.text : ""};
+    const AnswerObserver::Event event{ctx.query,     ctx.client,
+                                      ctx.local,     ctx.transport,
+                                      ctx.received_ns, {out, size},
+                                      ctx.answer.error.set ? ctx.answer.error.text : "",
+                                      route.stage_name(stage), ctx.answer.plain_size};
     for (const auto& observer : route.observers) observer->on_answer(event, *ctx.worker);
+  }
+  return size;
+}
+
+// A query that no server block is for; CoreDNS counts those apart.
+std::size_t refuse_unrouted(QueryContext& ctx, const ListenerRoutes& routes, std::uint8_t* out,
+                            std::size_t limit, ExtendedError code, const char* text) noexcept {
+  const std::size_t size =
+      refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, limit, code, text);
+  if (routes.dropped != nullptr) {
+    RouteCounters::Cell& cell = routes.dropped->cell(ctx.worker->index);
+    // CoreDNS adds its OPT before it counts these.
+    RouteCounters::count(cell, {ctx.transport == Transport::Tcp, ctx.client.v6, ctx.query.qtype,
+                                ctx.query.dnssec_ok, ctx.query.size,
+                                ctx.answer.plain_size + (ctx.query.has_edns ? kOptRecordSize : 0),
+                                static_cast<unsigned>(Rcode::Refused), 0});
+    RouteCounters::defer_duration(cell, ctx.worker->open_durations);
   }
   return size;
 }
@@ -55,31 +86,33 @@ std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
                                      ? std::min(limit, udp_limit(query, kDefaultUdpSize))
                                      : limit;
   if (query.qclass != RRClass::IN) [[unlikely]] {
-    return refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, size_limit,
-                  ExtendedError::NotSupported, "only class IN is served");
+    return refuse_unrouted(ctx, routes, out, size_limit, ExtendedError::NotSupported,
+                           "only class IN is served");
   }
   const std::shared_ptr<const Route>* const found = routes.find(query);
   ctx.answer.recursion_available = routes.recursion_available(ctx.client);
   if (found == nullptr) [[unlikely]] {
-    return refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, size_limit,
-                  ExtendedError::NotAuthoritative, "no server block holds this name");
+    return refuse_unrouted(ctx, routes, out, size_limit, ExtendedError::NotAuthoritative,
+                           "no server block holds this name");
   }
   const Route& route = **found;
   ctx.route = &route;
   ctx.limit = route.udp_size == kDefaultUdpSize || ctx.transport == Transport::Tcp
                   ? size_limit
                   : std::min(limit, udp_limit(query, route.udp_size));
+  ctx.stage = 0;
   for (const auto& stage : route.stages) {
+    ++ctx.stage;
     switch (stage->handle(ctx)) {
       case Verdict::Next: continue;
       case Verdict::Answered:
-        return observed(ctx, route, out,
+        return observed(ctx, route, ctx.stage, out,
                         encode_answer(query, ctx.answer, route.udp_size, out, ctx.limit));
       case Verdict::Deferred:
       case Verdict::Drop: return 0;
     }
   }
-  return observed(ctx, route, out,
+  return observed(ctx, route, 0, out,
                   refuse(ctx, Rcode::Refused, route.udp_size, out, ctx.limit,
                          ExtendedError::NotAuthoritative, "no stage answers for this name"));
 }

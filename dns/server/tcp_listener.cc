@@ -155,11 +155,13 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
     std::size_t at = 0;
     unsigned answered = 0;
     Worker& worker = listener_->worker_;
+    const std::int64_t started_ns = monotonic_ns();
     worker.reclaim().enter(worker.context().index);
     while (fd_ >= 0 && input_size_ - at >= 2) {
       const std::size_t length = load_u16(input_.data() + at);
       if (length < kHeaderSize) {  // no DNS message is that short: the framing is lost
         worker.reclaim().leave(worker.context().index);
+        worker.end_batch(started_ns, answered);
         in_process_ = false;
         return close();
       }
@@ -170,6 +172,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
       ++answered;
     }
     worker.reclaim().leave(worker.context().index);
+    worker.end_batch(started_ns, answered);
     if (at != 0) {
       input_size_ -= at;
       if (input_size_ != 0) std::memmove(input_.data(), input_.data() + at, input_size_);

@@ -180,6 +180,7 @@ bool UdpListener::serve(unsigned batches) noexcept {
       }
     }
     worker_.reclaim().leave(worker_.context().index);
+    worker_.end_batch(ctx.received_ns, static_cast<unsigned>(received));
     // The peer's address must stay until it is sent; the kernel may have shortened its length.
     for (unsigned sent = 0; sent < answers;) {
       const int n = ::sendmmsg(fd_, b.out.data() + sent, answers - sent, MSG_DONTWAIT);

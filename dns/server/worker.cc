@@ -1,7 +1,6 @@
 #include "dns/server/worker.h"
 
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
@@ -37,12 +36,6 @@ std::set<std::shared_ptr<Stage>> stages_of(const Configuration& configuration) {
 
 }  // namespace
 
-std::int64_t monotonic_ns() noexcept {
-  timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 Worker::Worker(unsigned index, unsigned count, ReclaimDomain& reclaim, TcpLimits limits)
     : reclaim_(reclaim),
       limits_(limits),
@@ -67,6 +60,7 @@ void Worker::start() {
         return;
       } catch (const std::exception&) {
         // Out of memory or descriptors in one handler: what it was about is lost, the rest goes on.
+        activity_.panics.add(1);
       }
     }
   });

@@ -68,12 +68,39 @@ class Worker {
   // UDP goes first: answers what waits on every UDP socket. TCP code calls this between its turns,
   // so that no load on TCP keeps UDP waiting for longer than a turn.
   void serve_udp_first() noexcept;
+  // After each batch of `queries` that began at `started_ns`: notes when queries came last and gives
+  // the durations to who counts them.
+  void end_batch(std::int64_t started_ns, unsigned queries) noexcept {
+    if (queries == 0) return;
+    activity_.queries.add(queries);
+    activity_.last_ns.store(started_ns, std::memory_order_relaxed);
+    if (context_.open_durations != nullptr) {
+      RouteCounters::end_batch(context_.open_durations, monotonic_ns() - started_ns);
+    }
+  }
+
+  // --- for any thread ---
+  // Queries that came since the start, and when the last did (monotonic clock; 0: none).
+  [[nodiscard]] std::uint64_t queries() const noexcept { return activity_.queries.get(); }
+  [[nodiscard]] std::int64_t last_query_ns() const noexcept {
+    return activity_.last_ns.load(std::memory_order_relaxed);
+  }
+  // Exceptions that ended a handler; what the handler was about is lost.
+  [[nodiscard]] std::uint64_t panics() const noexcept { return activity_.panics.get(); }
 
  private:
+  // Written by this worker's thread only, on a cache line of its own.
+  struct alignas(128) Activity {
+    Counter queries;
+    Counter panics;
+    std::atomic<std::int64_t> last_ns{0};
+  };
+
   void do_apply(std::shared_ptr<const Configuration> configuration,
                 std::vector<ListenerSockets> opened);
 
   WorkerContext context_;
+  Activity activity_;
   ReclaimDomain& reclaim_;
   TcpLimits limits_;
   boost::asio::io_context io_;
@@ -85,8 +112,5 @@ class Worker {
   std::unique_ptr<std::uint8_t[]> message_room_;
   std::thread thread_;
 };
-
-// CLOCK_MONOTONIC in nanoseconds.
-[[nodiscard]] std::int64_t monotonic_ns() noexcept;
 
 }  // namespace clusterdns::dns

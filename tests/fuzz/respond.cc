@@ -5,6 +5,7 @@
 
 #include "dns/server/responder.h"
 #include "dns/wire/message_reader.h"
+#include "dns/wire/plain_size.h"
 #include "registry/store.h"
 #include "tests/fuzz/messages.h"
 #include "tests/unit/zones/objects.h"
@@ -102,6 +103,13 @@ class World {
       FUZZ_REQUIRE(size <= dns::kDefaultUdpSize);
     } else if (room == dns::kMaxMessageSize) {
       FUZZ_REQUIRE((response->flags & dns::kFlagTC) == 0);
+    }
+    // What compression saved is what writing the names out would cost.
+    if ((response->flags & dns::kFlagTC) == 0 && response->opt_options.empty() &&
+        response->rcode != static_cast<unsigned>(dns::Rcode::BadVers) &&
+        (!response->answer.empty() || !response->authority.empty())) {
+      FUZZ_REQUIRE(ctx_->answer.plain_size + (query.has_edns ? dns::kOptRecordSize : 0) ==
+                   dns::plain_size({out.data(), size}));
     }
     // Owners form a chain from the question: a CNAME, or the RRset.
     dns::Name owner = response->qname;

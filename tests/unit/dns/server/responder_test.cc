@@ -311,5 +311,47 @@ TEST_F(ResponderTest, ObserversSeeWhatIsSent) {
   EXPECT_EQ(recorder->calls, 1) << "another server block's";
 }
 
+TEST_F(ResponderTest, CountsAnswersByStageAndTheRestApart) {
+  const auto route = route_of({std::make_shared<ScriptedStage>([](QueryContext& ctx) {
+    if (ctx.query.qtype == RRType::MX) return Verdict::Drop;
+    if (ctx.query.qtype == RRType::TXT) return Verdict::Next;
+    if (ctx.query.qtype == RRType::AAAA) {
+      auto deferred = ctx.defer();
+      deferred->finish(ctx.answer);
+      return Verdict::Deferred;
+    }
+    ctx.answer.rcode = ctx.query.qtype == RRType::SRV ? Rcode::ServFail : Rcode::NXDomain;
+    return Verdict::Answered;
+  })});
+  route->counters = std::make_shared<RouteCounters>(1, std::vector<std::string>{"scripted"});
+  ListenerRoutes routes;
+  routes.add(name("seen"), route);
+  routes.dropped = std::make_shared<RouteCounters>(1, std::vector<std::string>{});
+  auto& cell = route->counters->cell(0);
+  const auto responses = [&](unsigned stage, Rcode rcode) {
+    return cell.responses[stage * RouteCounters::kRcodes + static_cast<unsigned>(rcode)].get();
+  };
+  RouteCounters::Cell*& open = client_.worker.open_durations;
+  ASSERT_TRUE(client_.ask(routes, {.qname = "a.seen", .edns = true}));
+  EXPECT_EQ(responses(1, Rcode::NXDomain), 1u);
+  EXPECT_EQ(cell.response_size[0].sum.get(), client_.raw.size() - kOptRecordSize);
+  ASSERT_TRUE(client_.ask(routes, {.qname = "a.seen", .qtype = RRType::SRV}));
+  EXPECT_EQ(responses(0, Rcode::ServFail), 1u) << "written by no stage";
+  ASSERT_TRUE(client_.ask(routes, {.qname = "a.seen", .qtype = RRType::TXT}));
+  EXPECT_EQ(responses(0, Rcode::Refused), 1u);
+  EXPECT_EQ(cell.response_size[0].buckets[0].get(), 2u) << "failures count as empty";
+  EXPECT_FALSE(client_.ask(routes, {.qname = "a.seen", .qtype = RRType::MX}));
+  ASSERT_EQ(open, &cell);
+  EXPECT_EQ(cell.open, 3u);
+  RouteCounters::end_batch(open, 1);
+  ASSERT_TRUE(client_.ask(routes, {.qname = "a.seen", .qtype = RRType::AAAA}));
+  EXPECT_EQ(responses(1, Rcode::NoError), 1u);
+  EXPECT_EQ(open, nullptr) << "what is deferred has a duration of its own";
+  ASSERT_TRUE(client_.ask(routes, {.qname = "elsewhere"}));
+  EXPECT_EQ(routes.dropped->cell(0).requests[0][0].get(), 1u);
+  EXPECT_EQ(cell.requests[0][0].get(), 1u);
+  RouteCounters::end_batch(open, 1);
+}
+
 }  // namespace
 }  // namespace clusterdns::dns
