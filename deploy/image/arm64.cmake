@@ -1,0 +1,19 @@
+# Cross compiling for arm64 with Debian's g++-aarch64-linux-gnu. What differs by architecture is below
+# build/foreign-arm64 (deploy/image/foreign_libraries); headers that do not, such as Boost's and
+# spdlog's, are this machine's.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(foreign ${CMAKE_CURRENT_LIST_DIR}/../../build/foreign-arm64)
+set(CMAKE_FIND_ROOT_PATH ${foreign})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
+set(CMAKE_CXX_FLAGS_INIT
+  "-isystem ${foreign}/usr/include/aarch64-linux-gnu -isystem ${foreign}/usr/include")
+# Descriptions of packages are in folders by architecture too. Their headers are used; the shared
+# libraries that they name are not, since only the static program is built.
+file(GLOB descriptions /usr/lib/*-linux-gnu/cmake)
+list(APPEND CMAKE_PREFIX_PATH ${descriptions})

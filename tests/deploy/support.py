@@ -1,0 +1,152 @@
+"""What the tests of deploy/ share: the sources, the static program, a private containerd, a network
+namespace, and waiting with a deadline."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Seconds that anything may take to come up: two cores, other tests beside.
+PATIENCE = 60
+
+
+def program():
+    path = os.environ.get("CLUSTERDNS_STATIC", "")
+    if not os.path.exists(path):
+        sys.exit("CLUSTERDNS_STATIC has to name the static program (target clusterdns_static)")
+    return path
+
+
+class Failed(subprocess.SubprocessError):
+    """A command ended with another code than 0, and what it said."""
+
+
+def run(*command, **more):
+    """What the command prints, or Failed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=4 * PATIENCE, **more)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)} ended with {done.returncode}\n"
+                     f"{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def until(what, condition):
+    """Asks again until the condition holds something; its last error is told when time is up. An
+    assertion of the condition's ends it at once."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            value, error = condition(), None
+            if value:
+                return value
+        except subprocess.SubprocessError as reason:  # told below
+            error = reason
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not in {PATIENCE} s: {what}" + (f": {error}" if error else ""))
+        time.sleep(0.02)
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("needs root, for namespaces")
+
+
+def need(*commands):
+    for command in commands:
+        if not shutil.which(command):
+            raise unittest.SkipTest(f"{command} is not installed")
+
+
+class Namespace:
+    """A network namespace with loopback."""
+
+    def __init__(self):
+        self.name = f"clusterdns-deploy-{os.getpid()}"
+        done = subprocess.run(["ip", "netns", "add", self.name], stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise unittest.SkipTest("no network namespaces here: " + done.stderr.strip())
+        self.run("ip", "link", "set", "lo", "up")
+
+    def run(self, *command, **more):
+        return run("ip", "netns", "exec", self.name, *command, **more)
+
+    def ask(self, server, name, kind="A", *options):
+        """The lines of the answer section, or none."""
+        return self.run("dig", f"@{server}", "+short", "+time=2", "+tries=1", *options, name,
+                        kind).split()
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
+class Containerd:
+    """A containerd of our own: its socket, images and containers are in a temporary folder."""
+
+    def __init__(self):
+        need_root()
+        need("containerd", "ctr", "runc")
+        self.folder = tempfile.mkdtemp(prefix="clusterdns-containerd-")
+        self.address = os.path.join(self.folder, "sock")
+        config = os.path.join(self.folder, "config.toml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f'version = 2\nroot = "{self.folder}/root"\nstate = "{self.folder}/state"\n'
+                       # Pods' networks are not its business here, and /opt is not ours.
+                       'disabled_plugins = ["io.containerd.grpc.v1.cri", '
+                       '"io.containerd.internal.v1.opt"]\n'
+                       f'[grpc]\naddress = "{self.address}"\n')
+        self.log = os.path.join(self.folder, "log")
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(["containerd", "--config", config], stdout=log,
+                                            stderr=log)
+        until("containerd answers", lambda: self.ctr("version"))
+
+    def ctr(self, *arguments, **more):
+        return run("ctr", "--address", self.address, "--namespace", "k8s.io", *arguments, **more)
+
+    def start(self, name, image, command, network, output, capabilities, options=()):
+        """Runs the image's program as a kubelet runs a container with `drop: [ALL]`, `add:
+        CAPABILITIES`, `allowPrivilegeEscalation: false` and `readOnlyRootFilesystem: true`. `ctr`
+        takes a whole command and no arguments of the ENTRYPOINT."""
+        default = ("CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP "
+                   "NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE").split()
+        drop = [word for capability in default if capability not in capabilities
+                for word in ("--cap-drop", "CAP_" + capability)]
+        add = [word for capability in capabilities if capability not in default
+               for word in ("--cap-add", "CAP_" + capability)]
+        return subprocess.Popen(
+            ["ctr", "--address", self.address, "--namespace", "k8s.io", "run", "--rm",
+             "--read-only", "--with-ns", f"network:/run/netns/{network}", *drop, *add, *options,
+             image, name, *command], stdout=output, stderr=output)
+
+    def pid(self, name):
+        for line in self.ctr("tasks", "ls").splitlines():
+            if line.split()[0] == name:
+                return int(line.split()[1])
+        return None
+
+    def close(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+        # What it mounted for containers that a failed test has left.
+        with open("/proc/mounts", encoding="utf-8") as file:
+            mounts = [line.split()[1] for line in file]
+        for mount in sorted((m for m in mounts if m.startswith(self.folder)), reverse=True):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main():
+    """unittest's main, with ctest's exit code for a file of which nothing could be run."""
+    test = unittest.main(exit=False, verbosity=2)
+    result = test.result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    if len(result.skipped) == result.testsRun and result.skipped:
+        print("SKIPPED: " + result.skipped[0][1])
+        sys.exit(77)
+    sys.exit(0)
