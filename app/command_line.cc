@@ -34,8 +34,10 @@ constexpr std::chrono::nanoseconds kMinTimeout = std::chrono::milliseconds(1);
 constexpr std::chrono::nanoseconds kMaxTimeout = std::chrono::hours(1);
 
 constexpr std::array<std::string_view, 3> kPodModes = {"disabled", "insecure", "verified"};
-constexpr std::array<std::string_view, 6> kCommands = {"serve", "check",   "services",
-                                                       "query", "version", "help"};
+constexpr std::array<std::string_view, 7> kCommands = {
+    "serve", "check", "services", "query", "node-address", "version", "help"};
+// IFNAMSIZ of the kernel, less the zero at the end.
+constexpr std::size_t kMaxInterfaceName = 15;
 
 constexpr std::string_view kHelp = R"(clusterdns: a DNS server for Kubernetes clusters
 
@@ -43,12 +45,13 @@ Usage: clusterdns COMMAND [OPTIONS]
        clusterdns -conf Corefile [-dns.port PORT] [-pidfile FILE] [-plugins] [-quiet] [-version]
 
 Commands:
-  serve     Serve a cluster from its manifests
-  check     Say what is wrong with Corefiles and manifests
-  services  List the services and the names they have
-  query     Ask a DNS server, and show every name that is tried
-  version   Print the version
-  help      Print this, or the help of a command
+  serve         Serve a cluster from its manifests
+  check         Say what is wrong with Corefiles and manifests
+  services      List the services and the names they have
+  query         Ask a DNS server, and show every name that is tried
+  node-address  Give this machine the address of a node-local server
+  version       Print the version
+  help          Print this, or the help of a command
 
 The second form is CoreDNS's command line: without -conf it reads ./Corefile.
 
@@ -520,6 +523,40 @@ class QueryCommand : public Command {
   bool no_search_ = false, tcp_ = false, short_ = false;
 };
 
+class NodeAddressCommand : public Command {
+ public:
+  NodeAddressCommand()
+      : Command("node-address",
+                "Give this machine the address of a node-local server, on a dummy interface",
+                "  clusterdns node-address 169.254.20.10\n"
+                "  clusterdns node-address 169.254.20.10 fd00:53::10 --interface dns0\n") {
+    words("ADDRESS", addresses_, "IPv4 or IPv6 address");
+    text("-i,--interface", interface_, "NAME",
+         "Made unless it is there; lo is the other choice [clusterdns]");
+  }
+
+  [[nodiscard]] CommandLine result() const {
+    if (addresses_.empty()) throw UsageError{"no address; write one such as 169.254.20.10"};
+    NodeAddressOptions options;
+    for (const std::string& text : addresses_) {
+      const auto address = registry::IpAddress::parse(text);
+      if (!address) throw UsageError{in_quotes(text) + " is no IP address"};
+      options.addresses.push_back(*address);
+    }
+    if (given("--interface")) options.interface = interface_;
+    if (options.interface.empty() || options.interface.size() > kMaxInterfaceName ||
+        options.interface.find_first_of("/ ") != std::string::npos) {
+      throw UsageError{"--interface: " + in_quotes(options.interface) +
+                       " is no name of an interface; write 1 to 15 letters and digits"};
+    }
+    return options;
+  }
+
+ private:
+  Texts addresses_;
+  std::string interface_;
+};
+
 class VersionCommand : public Command {
  public:
   VersionCommand() : Command("version", "Print the version", "  clusterdns version\n") {}
@@ -555,6 +592,7 @@ Result run_command(const std::string& name, const Texts& args) {
   if (name == "check") return run<CheckCommand>(name, args);
   if (name == "services") return run<ServicesCommand>(name, args);
   if (name == "query") return run<QueryCommand>(name, args);
+  if (name == "node-address") return run<NodeAddressCommand>(name, args);
   if (name == "version") return run<VersionCommand>(name, args);
   if (name == "help") {
     if (!args.empty() && args[0] != "help" && !args[0].starts_with('-')) {

@@ -2,7 +2,7 @@
 //
 //   clusterdns serve --manifests PATH …      a server from a few options; sugar for a Corefile
 //   clusterdns -conf Corefile …              CoreDNS's own command line
-//   clusterdns check | services | query | version
+//   clusterdns check | services | query | node-address | version
 //
 // Nothing here opens a file, a socket or the environment: argv goes in, a plain value comes out.
 #pragma once
@@ -96,11 +96,17 @@ struct QueryOptions {
   OutputFormat format = OutputFormat::Text;                    // Text or Json
 };
 
+// `clusterdns node-address`.
+struct NodeAddressOptions {
+  std::vector<registry::IpAddress> addresses;  // at least one
+  std::string interface = "clusterdns";        // 1 to 15 octets
+};
+
 // `clusterdns version`.
 struct VersionOptions {};
 
 using CommandLine = std::variant<ServeOptions, CoreDnsOptions, CheckOptions, ServicesOptions,
-                                 QueryOptions, VersionOptions>;
+                                 QueryOptions, NodeAddressOptions, VersionOptions>;
 
 // Print `text`, on standard output if `code` is 0 (help) and on standard error if not, and end with
 // `code`: 2 for what was used wrongly; 1 for surplus words on CoreDNS's command line, as there.

@@ -5,6 +5,7 @@
 
 #include "app/command_line.h"
 #include "app/commands/check.h"
+#include "app/commands/node_address.h"
 #include "app/commands/query.h"
 #include "app/commands/run_server.h"
 #include "app/commands/services.h"
@@ -61,6 +62,9 @@ int run(const CoreDnsOptions& options) {
 int run(const CheckOptions& options) { return run_check(options, std::cout, std::cerr); }
 int run(const ServicesOptions& options) { return run_services(options, std::cout, std::cerr); }
 int run(const QueryOptions& options) { return run_query(options, std::cout, std::cerr); }
+int run(const NodeAddressOptions& options) {
+  return run_node_address(options, std::cout, std::cerr);
+}
 int run(const VersionOptions&) {
   std::cout << version_lines();
   return 0;

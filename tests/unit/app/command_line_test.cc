@@ -436,6 +436,38 @@ TEST(CommandLine, QueryErrors) {
   }
 }
 
+// ---- node-address -------------------------------------------------------------------------------
+
+TEST(CommandLine, NodeAddress) {
+  const auto usual = options<NodeAddressOptions>({"node-address", "169.254.20.10"});
+  EXPECT_EQ(usual.interface, "clusterdns");
+  ASSERT_EQ(usual.addresses.size(), 1U);
+  EXPECT_EQ(usual.addresses[0].to_string(), "169.254.20.10");
+  const auto both = options<NodeAddressOptions>(
+      {"node-address", "169.254.20.10", "fd00:53::10", "--interface", "lo"});
+  EXPECT_EQ(both.interface, "lo");
+  ASSERT_EQ(both.addresses.size(), 2U);
+  EXPECT_EQ(both.addresses[1].to_string(), "fd00:53::10");
+}
+
+TEST(CommandLine, NodeAddressErrors) {
+  const std::pair<Strings, std::string> cases[] = {
+      {{}, "no address; write one such as 169.254.20.10"},
+      {{"169.254.20"}, "'169.254.20' is no IP address"},
+      {{"169.254.20.10/32"}, "'169.254.20.10/32' is no IP address"},
+      {{"::1", "-i", ""},
+       "--interface: '' is no name of an interface; write 1 to 15 letters and digits"},
+      {{"::1", "-i", "sixteen-letters-"},
+       "--interface: 'sixteen-letters-' is no name of an interface; write 1 to 15 letters and "
+       "digits"},
+  };
+  for (const auto& [args, error] : cases) {
+    Strings all = {"node-address"};
+    all.insert(all.end(), args.begin(), args.end());
+    EXPECT_EQ(error_of(all), "clusterdns node-address: " + error);
+  }
+}
+
 // ---- version, help, unknown ---------------------------------------------------------------------
 
 TEST(CommandLine, Version) {
@@ -444,7 +476,7 @@ TEST(CommandLine, Version) {
 }
 
 TEST(CommandLine, HelpEverywhereHasExamples) {
-  for (const char* command : {"serve", "check", "services", "query", "version"}) {
+  for (const char* command : {"serve", "check", "services", "query", "node-address", "version"}) {
     for (const Strings& args :
          {Strings{command, "--help"}, Strings{command, "-h"}, Strings{"help", command}}) {
       const CommandLineExit help = exit_of(args);
