@@ -70,6 +70,7 @@ class Tar:
 
     def __init__(self, time):
         self.time = time
+        self.directories = set()
         self.buffer = io.BytesIO()
         self.tar = tarfile.open(fileobj=self.buffer, mode="w", format=tarfile.PAX_FORMAT)
 
@@ -80,6 +81,10 @@ class Tar:
         return entry
 
     def directory(self, name, mode=0o755):
+        """Once; again is nothing."""
+        if name in self.directories:
+            return
+        self.directories.add(name)
         entry = self._entry(name, mode)
         entry.type = tarfile.DIRTYPE
         self.tar.addfile(entry)
@@ -115,6 +120,10 @@ def layer(program, certificates, packages, time):
         tar.directory("etc/ssl")
         tar.directory("etc/ssl/certs")
         tar.file("etc/ssl/certs/ca-certificates.crt", certificates)
+        # Where Debian's OpenSSL looks.
+        for folder in ("usr", "usr/lib", "usr/lib/ssl"):
+            tar.directory(folder)
+        tar.link("usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")
     if packages:
         for folder in ("usr", "usr/share", "usr/share/doc"):
             tar.directory(folder)
