@@ -67,7 +67,8 @@ void check_names(const ServerBlock& block) {
   }
 }
 
-std::shared_ptr<dns::Route> build_route(const ServerBlock& block, Environment& environment) {
+std::shared_ptr<dns::Route> build_route(const ServerBlock& block, Environment& environment,
+                                        bool* count) {
   auto route = std::make_shared<dns::Route>();
   BlockSetup setup{block, environment, *route};
   for (const DirectiveSpec& spec : directives()) {
@@ -76,7 +77,23 @@ std::shared_ptr<dns::Route> build_route(const ServerBlock& block, Environment& e
       if (directive.name.text == spec.name) spec.set_up(directive, setup);
     }
   }
+  *count = setup.count;
   return route;
+}
+
+// "dns://:53", or "dns://127.0.0.1:53" where `bind` names an address: how logs and metrics call a
+// server.
+std::string server_text(const dns::ListenAddress& listen) {
+  if (listen.address.is_unspecified()) return "dns://:" + std::to_string(listen.port);
+  const std::string host = listen.address.to_string();
+  return "dns://" + (listen.address.is_v6() ? "[" + host + "]" : host) + ":" +
+         std::to_string(listen.port);
+}
+
+// Directives that CoreDNS does not count among the handlers of queries.
+bool is_handler(std::string_view directive) {
+  static constexpr std::string_view kOthers[] = {"workers", "reload", "bind", "ready", "health"};
+  return std::find(std::begin(kOthers), std::end(kOthers), directive) == std::end(kOthers);
 }
 
 }  // namespace
@@ -104,25 +121,53 @@ dns::Configuration build_configuration(const Corefile& corefile, Environment& en
   }
   dns::Configuration configuration;
   for (const auto& listen : environment.listens) configuration.listeners.push_back({listen, {}});
+  bool any_counts = false;
   for (std::size_t i = 0; i < corefile.blocks.size(); ++i) {
     const ServerBlock& block = corefile.blocks[i];
-    const std::shared_ptr<dns::Route> route = build_route(block, environment);
+    bool counts = false;
+    const std::shared_ptr<dns::Route> route = build_route(block, environment, &counts);
+    counts = counts && environment.metrics != nullptr;
+    any_counts = any_counts || counts;
+    std::vector<std::string> stages;
+    for (const auto& stage : route->stages) stages.emplace_back(stage->name());
     for (const ZoneKey& key : block.keys) {
-      // Each key has a route of its own that shares the stages: logs and metrics tell them apart.
-      auto mine = std::make_shared<dns::Route>();
-      mine->stages = route->stages;
-      mine->observers = route->observers;
-      mine->udp_size = route->udp_size;
-      mine->rotate = route->rotate;
-      mine->zone_text = key.zone;
-      mine->server_text = "dns://:" + std::to_string(port_of(key, dns_port));
+      // Each key has a route of its own on each server, which shares the stages: logs and metrics
+      // tell them apart.
+      std::map<std::string, std::shared_ptr<dns::Route>> by_server;
       for (auto& listener : configuration.listeners) {
         const bool serves = std::find(listens[i].begin(), listens[i].end(), listener.address) !=
                             listens[i].end();
-        if (serves && listener.address.port == port_of(key, dns_port)) {
-          listener.routes.add(zone_name(key.zone, key.at), mine);
+        if (!serves || listener.address.port != port_of(key, dns_port)) continue;
+        const std::string server = server_text(listener.address);
+        auto& mine = by_server[server];
+        if (mine == nullptr) {
+          mine = std::make_shared<dns::Route>();
+          mine->stages = route->stages;
+          mine->observers = route->observers;
+          mine->udp_size = route->udp_size;
+          mine->rotate = route->rotate;
+          mine->zone_text = key.zone;
+          mine->server_text = server;
+          if (counts) {
+            mine->counters =
+                environment.metrics->route(server, key.zone, "", stages, environment.workers);
+            std::set<std::string> names;
+            for (const Directive& directive : block.directives) {
+              if (is_handler(directive.name.text)) names.insert(directive.name.text);
+            }
+            for (const std::string& name : names) {
+              environment.plugins.push_back({server, key.zone, "", name});
+            }
+          }
         }
+        listener.routes.add(zone_name(key.zone, key.at), mine);
       }
+    }
+  }
+  if (any_counts) {
+    for (auto& listener : configuration.listeners) {
+      listener.routes.dropped = environment.metrics->route(server_text(listener.address), "dropped",
+                                                           "", {}, environment.workers);
     }
   }
   return configuration;
@@ -138,7 +183,11 @@ void check_corefile(const Corefile& corefile, std::shared_ptr<spdlog::logger> lo
 
 Instance::Instance(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> logger,
                    InstanceOptions options)
-    : io_(io), logger_(std::move(logger)), options_(std::move(options)), collect_timer_(io) {}
+    : io_(io),
+      logger_(std::move(logger)),
+      options_(std::move(options)),
+      readiness_(std::make_shared<Readiness>(logger_)),
+      collect_timer_(io) {}
 
 Instance::~Instance() { stop(); }
 
@@ -146,32 +195,120 @@ void Instance::apply(const Corefile& corefile) {
   const unsigned workers = app::worker_count(corefile);
   if (server_ == nullptr) {
     server_ = std::make_unique<dns::Server>(dns::ServerOptions{workers, options_.tcp});
+    add_collectors();
   } else if (workers != 0 && workers != server_->worker_count()) {
     logger_->warn("plugin/workers: the number of workers changes at the next start; now {}",
                   server_->worker_count());
   }
   auto environment = std::make_unique<Environment>(
       Environment{server_->reclaim(), server_->worker_count(), logger_, {}, {}, options_.registry, false});
-  const auto served =
-      server_->apply(build_configuration(corefile, *environment, options_.dns_port));
+  environment->metrics = metrics_;
+  auto configuration = build_configuration(corefile, *environment, options_.dns_port);
+  // Whatever can fail comes first: what is bound here is closed again when it does.
+  std::shared_ptr<HttpServer::Prepared> prepared;
+  if (http_ == nullptr && !environment->admin.addresses.empty()) {
+    http_ = std::make_unique<HttpServer>();
+  }
+  if (http_ != nullptr) prepared = http_->prepare(environment->admin.addresses);
+  const auto served = server_->apply(std::move(configuration));
   listening_.clear();
   for (const auto& listener : served->listeners) listening_.push_back(listener.address);
   key_lines_.clear();
-  for (const ServerBlock& block : corefile.blocks) {
-    for (const ZoneKey& key : block.keys) {
-      std::uint16_t port = port_of(key, options_.dns_port);
-      if (port == 0 && !listening_.empty()) port = listening_.front().port;
-      key_lines_.push_back(key.zone + ":" + std::to_string(port));
+  for (const auto& listener : served->listeners) {
+    std::set<std::string> zones;
+    for (const auto& entry : listener.routes.entries()) zones.insert(entry.route->zone_text);
+    for (const std::string& zone : zones) {
+      std::string line = zone + ":" + std::to_string(listener.address.port);
+      if (!listener.address.address.is_unspecified()) {
+        line += " on " + listener.address.address.to_string();
+      }
+      // A wildcard is two listeners, one for each family.
+      if (std::find(key_lines_.begin(), key_lines_.end(), line) == key_lines_.end()) {
+        key_lines_.push_back(std::move(line));
+      }
     }
   }
   // The workers have left the old configuration: its sources and tables may go.
   environment_.swap(environment);
+  metrics_->replace(std::move(environment_->plugins), std::move(environment_->collectors));
+  std::vector<Readiness::Source> sources;
+  for (const auto& [key, data] : environment_->clusters) {
+    sources.push_back({"kubernetes", [source = data.source] { return source->synced(); }});
+  }
+  readiness_->replace(std::move(sources), environment_->admin.ready_continuously);
   if (environment) {
     for (auto& [key, data] : environment->clusters) data.source->stop();
   }
   environment.reset();
   for (auto& [key, data] : environment_->clusters) data.source->watch(io_, logger_);
+  if (http_ != nullptr) serve_http(std::move(prepared));
+  if (self_check_ == nullptr && !environment_->admin.ready.empty()) {
+    self_check_ = std::make_unique<SelfCheck>(
+        listening_, [server = server_.get()] { return server->queries(); },
+        [readiness = readiness_] { readiness->set_serving(); });
+  }
   collect_later();
+}
+
+void Instance::serve_http(std::shared_ptr<HttpServer::Prepared> prepared) {
+  const AdminPlan& plan = environment_->admin;
+  HttpRoutes routes;
+  for (const std::string& address : plan.health) {
+    routes[address]["/health"] = [] { return HttpReply{200, "OK"}; };
+  }
+  for (const std::string& address : plan.ready) {
+    routes[address]["/ready"] = [readiness = readiness_] {
+      auto [status, body] = readiness->ask();
+      return HttpReply{status, std::move(body)};
+    };
+  }
+  for (const std::string& address : plan.metrics) {
+    routes[address]["/metrics"] = [metrics = metrics_] {
+      return HttpReply{200, metrics->text(), "text/plain; version=0.0.4; charset=utf-8"};
+    };
+  }
+  http_lines_.clear();
+  http_->commit(std::move(prepared), routes);
+  for (const auto& [address, paths] : routes) {
+    for (const auto& [path, handler] : paths) {
+      if (plan.addresses.at(address).port != 0) continue;
+      http_lines_.push_back(path + " on " + address.substr(0, address.rfind(':')) + ":" +
+                            std::to_string(http_->port(address)));
+    }
+  }
+  std::erase_if(probes_, [&](const auto& probe) { return !plan.health.contains(probe.first); });
+  for (const std::string& address : plan.health) {
+    auto& probe = probes_[address];
+    if (probe != nullptr) continue;
+    HttpAddress at = plan.addresses.at(address);
+    at.port = http_->port(address);
+    probe = std::make_unique<HealthProbe>(at, health_, logger_);
+  }
+}
+
+void Instance::add_collectors() {
+  metrics_->add([health = health_](Exposition& out) { health->collect(out); });
+  metrics_->add([server = server_.get()](Exposition& out) {
+    out.counter("coredns_panics_total", "A metrics that counts the number of panics.", {},
+                static_cast<double>(server->panics()));
+    const auto queries = server->queries();
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+      out.counter("clusterdns_worker_queries_total",
+                  "Messages that each worker received, whatever became of them.",
+                  {{"worker", std::to_string(i)}}, static_cast<double>(queries[i]));
+    }
+  });
+}
+
+void Instance::set_draining() {
+  readiness_->set_draining();
+  self_check_.reset();  // its questions would look like somebody's
+}
+
+std::uint64_t Instance::queries() const {
+  std::uint64_t n = 0;
+  for (const std::uint64_t of_worker : server_->queries()) n += of_worker;
+  return n;
 }
 
 void Instance::collect_later() {
@@ -185,6 +322,10 @@ void Instance::collect_later() {
 
 void Instance::stop() {
   collect_timer_.cancel();
+  // Before what they look at.
+  self_check_.reset();
+  probes_.clear();
+  http_.reset();
   if (server_ == nullptr) return;
   server_->stop();
   if (environment_) {

@@ -10,6 +10,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <spdlog/logger.h>
 
+#include "app/admin/health_probe.h"
+#include "app/admin/http_server.h"
+#include "app/admin/metrics.h"
+#include "app/admin/readiness.h"
+#include "app/admin/self_check.h"
 #include "app/corefile/ast.h"
 #include "app/directives/directive.h"
 #include "dns/server/server.h"
@@ -43,13 +48,25 @@ class Instance {
   [[nodiscard]] const std::vector<dns::ListenAddress>& listening() const noexcept {
     return listening_;
   }
-  // "dns://.:53" and so on, one for each key, as CoreDNS prints at start.
+  // ".:53", or ".:53 on 127.0.0.1", and so on: what CoreDNS prints at start.
   [[nodiscard]] const std::vector<std::string>& key_lines() const noexcept { return key_lines_; }
   [[nodiscard]] unsigned worker_count() const noexcept { return server_->worker_count(); }
   [[nodiscard]] const Environment& environment() const noexcept { return *environment_; }
+  [[nodiscard]] const AdminPlan& plan() const noexcept { return environment_->admin; }
+  [[nodiscard]] Metrics& metrics() noexcept { return *metrics_; }
+  // "/health on 127.0.0.1:40123" for addresses that asked for any free port.
+  [[nodiscard]] const std::vector<std::string>& http_lines() const noexcept { return http_lines_; }
+  // The end has begun: /ready says so, all else goes on.
+  void set_draining();
+  // Queries received since the start, and when the last one came (monotonic clock; 0: none did).
+  [[nodiscard]] std::uint64_t queries() const;
+  [[nodiscard]] std::int64_t last_query_ns() const noexcept { return server_->last_query_ns(); }
 
  private:
   void collect_later();
+  void add_collectors();
+  // Serves what the new configuration's plan says over HTTP, on what is bound and on `prepared`.
+  void serve_http(std::shared_ptr<HttpServer::Prepared> prepared);
 
   boost::asio::io_context& io_;
   std::shared_ptr<spdlog::logger> logger_;
@@ -58,6 +75,13 @@ class Instance {
   std::unique_ptr<Environment> environment_;
   std::vector<dns::ListenAddress> listening_;
   std::vector<std::string> key_lines_;
+  std::vector<std::string> http_lines_;
+  std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
+  std::shared_ptr<Readiness> readiness_;
+  std::shared_ptr<HealthFigures> health_ = std::make_shared<HealthFigures>();
+  std::unique_ptr<HttpServer> http_;  // once something is served over HTTP
+  std::unique_ptr<SelfCheck> self_check_;
+  std::map<std::string, std::unique_ptr<HealthProbe>> probes_;  // by address
   boost::asio::steady_timer collect_timer_;
 };
 

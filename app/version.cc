@@ -14,6 +14,8 @@ constexpr const char* kArchitecture =
 
 }  // namespace
 
+std::string_view version_number() { return CLUSTERDNS_VERSION; }
+
 std::string version_lines() {
   return std::string("clusterdns-" CLUSTERDNS_VERSION "\nlinux/") + kArchitecture + ", C++ " +
          __VERSION__ + "\n";

@@ -11,12 +11,17 @@
 #include <boost/asio/signal_set.hpp>
 
 #include "app/corefile/error.h"
+#include "app/drain.h"
 #include "app/instance.h"
 #include "app/logging.h"
+#include "app/reloader.h"
 #include "app/version.h"
 
 namespace clusterdns::app {
 namespace {
+
+// Exit code after a second SIGINT; CoreDNS's.
+constexpr int kForced = 2;
 
 std::string listen_text(const dns::ListenAddress& listen) {
   const std::string text = listen.address.to_string();
@@ -56,46 +61,51 @@ int run_server(const RunOptions& options) {
     InstanceOptions instance_options;
     instance_options.dns_port = options.dns_port;
     Instance instance(io, logger, instance_options);
-    const auto apply = [&] {
-      const Corefile corefile = options.read();
-      for (const Warning& warning : corefile.warnings) logger->warn("{}", to_string(warning));
-      instance.apply(corefile);
-    };
-    apply();
-    const PidFile pidfile(options.pidfile);
-    if (options.announce) {
-      for (const std::string& line : instance.key_lines()) std::cout << line << "\n";
-      std::cout << version_lines() << std::flush;
-    }
-    for (const auto& listen : instance.listening()) {
-      logger->info("Listening on {} (udp, tcp)", listen_text(listen));
-    }
-
-    ends.async_wait([&](const boost::system::error_code& error, int signal) {
-      if (error) return;
-      logger->info("{}: Shutting down servers then terminating",
-                   signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      io.stop();
+    Reloader reloader(io, logger, options.read, instance);
+    reloader.on_served([&] {
+      if (options.announce) {
+        for (const std::string& line : instance.key_lines()) std::cout << line << "\n";
+        std::cout << std::flush;
+      }
+      for (const auto& listen : instance.listening()) {
+        logger->info("Listening on {} (udp, tcp)", listen_text(listen));
+      }
+      for (const std::string& line : instance.http_lines()) logger->info("Serving {}", line);
     });
+    reloader.start();
+    const PidFile pidfile(options.pidfile);
+    if (options.announce) std::cout << version_lines() << std::flush;
+
+    Drain drain(io, logger, instance, [&io] { io.stop(); });
+    int code = 0;
+    std::function<void(const boost::system::error_code&, int)> on_end =
+        [&](const boost::system::error_code& error, int signal) {
+          if (error) return;
+          if (drain.has_begun()) {
+            // As CoreDNS: who asks twice does not want to wait.
+            logger->info("{}: Force quit", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+            code = signal == SIGINT ? kForced : 0;
+            io.stop();
+            return;
+          }
+          logger->info("{}", signal == SIGTERM ? "SIGTERM: Shutting down servers then terminating"
+                                               : "SIGINT: Shutting down");
+          reloader.stop();
+          drain.begin();
+          ends.async_wait(on_end);
+        };
+    ends.async_wait(on_end);
     std::function<void(const boost::system::error_code&, int)> on_reload =
         [&](const boost::system::error_code& error, int signal) {
           if (error) return;
           logger->info("{}: Reloading", signal == SIGHUP ? "SIGHUP" : "SIGUSR1");
-          try {
-            apply();
-            logger->info("Reloading complete");
-            for (const auto& listen : instance.listening()) {
-              logger->info("Listening on {} (udp, tcp)", listen_text(listen));
-            }
-          } catch (const std::exception& e) {
-            logger->error("Reload failed, the configuration before it stays: {}", e.what());
-          }
+          reloader.reload();
           reloads.async_wait(on_reload);
         };
     reloads.async_wait(on_reload);
     io.run();
     instance.stop();
-    return 0;
+    return code;
   } catch (const std::exception& e) {
     logger->flush();
     std::cerr << "clusterdns: " << e.what() << "\n";

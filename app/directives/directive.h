@@ -10,6 +10,8 @@
 
 #include <spdlog/logger.h>
 
+#include "app/admin/metrics.h"
+#include "app/admin/plan.h"
 #include "app/cluster_source.h"
 #include "app/corefile/ast.h"
 #include "dns/query/stage.h"
@@ -43,6 +45,13 @@ struct Environment {
   std::shared_ptr<ClusterSource> handed_in;
   // True when only checking: nothing is connected, watched or looked up on the machine.
   bool check_only = false;
+  // What `health`, `ready`, `prometheus` and `reload` of all blocks ask for.
+  AdminPlan admin = {};
+  // Where queries are counted; nullptr: nowhere.
+  std::shared_ptr<Metrics> metrics = {};
+  // Filled while the configuration is built; see Metrics::replace.
+  std::vector<Metrics::Plugin> plugins = {};
+  std::vector<Metrics::Collector> collectors = {};
 };
 
 // One server block while it is built.
@@ -51,6 +60,7 @@ struct BlockSetup {
   Environment& environment;
   dns::Route& route;
   bool rotate = true;  // round robin, see `loadbalance`
+  bool count = false;  // see `prometheus`
 };
 
 struct DirectiveSpec {
@@ -70,6 +80,10 @@ struct DirectiveSpec {
 // nullptr: no such directive.
 [[nodiscard]] const DirectiveSpec* find_directive(std::string_view name);
 
+void set_up_reload(const Directive&, BlockSetup&);
+void set_up_ready(const Directive&, BlockSetup&);
+void set_up_health(const Directive&, BlockSetup&);
+void set_up_prometheus(const Directive&, BlockSetup&);
 void set_up_errors(const Directive&, BlockSetup&);
 void set_up_log(const Directive&, BlockSetup&);
 void set_up_loadbalance(const Directive&, BlockSetup&);

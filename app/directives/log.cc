@@ -17,16 +17,37 @@ constexpr std::string_view kCommon =
     "{>rflags} {rsize} {duration}";
 constexpr std::string_view kCombined =
     "{remote}:{port} - {>id} \"{type} {class} {name} {proto} {size} {>do} {>bufsize}\" {rcode} "
-    "{>rflags} {rsize} {duration} {>opcode}";
+    "{>rflags} {rsize} {duration} \"{>opcode}\"";
+
+constexpr std::string_view kTokens[] = {
+    "type", "name", "class",   "proto", "size",     "remote", "port",  "local",
+    ">id",  "rcode", ">opcode", ">do",   ">bufsize", "rsize",  "duration", ">rflags"};
 
 enum ClassBit : unsigned { kSuccess = 1, kDenial = 2, kError = 4, kAll = 7 };
 
+// Whether the first records of the authority section, where there are no answers, hold an SOA.
+bool has_soa(std::span<const std::uint8_t> response, std::size_t question_end) noexcept {
+  std::size_t at = question_end;
+  for (unsigned i = 0; i < dns::load_u16(response.data() + 8); ++i) {
+    std::size_t end = 0;
+    if (!dns::Name::from_message(response, at, &end) || response.size() - end < 10) return false;
+    if (dns::load_u16(response.data() + end) == static_cast<unsigned>(dns::RRType::SOA)) return true;
+    at = end + 10 + dns::load_u16(response.data() + end + 8);
+    if (at > response.size()) return false;
+  }
+  return false;
+}
+
 // CoreDNS's sorting of responses: names or types that do not exist are denials.
-unsigned class_of(std::span<const std::uint8_t> response) noexcept {
+unsigned class_of(const dns::AnswerObserver::Event& event) noexcept {
+  const std::span<const std::uint8_t> response = event.response;
   const unsigned rcode = response[3] & 0xF;
-  if (rcode == static_cast<unsigned>(dns::Rcode::NXDomain)) return kDenial;
+  const unsigned answers = dns::load_u16(response.data() + 6);
+  if (event.query.qtype == dns::RRType::AXFR || event.query.qtype == dns::RRType::IXFR) return kError;
+  if (rcode == static_cast<unsigned>(dns::Rcode::NXDomain)) return answers == 0 ? kDenial : kError;
   if (rcode != 0) return kError;
-  return dns::load_u16(response.data() + 6) == 0 ? kDenial : kSuccess;
+  // NOERROR with nothing in it is a denial when an SOA says so.
+  return answers == 0 && has_soa(response, event.query.question_end) ? kDenial : kSuccess;
 }
 
 class QueryLog final : public dns::AnswerObserver {
@@ -47,7 +68,7 @@ class QueryLog final : public dns::AnswerObserver {
             !dns::has_suffix_ignoring_case(event.query.name(), rule.zone.view())) {
           continue;
         }
-        if ((rule.classes & class_of(event.response)) != 0) write(rule, event);
+        if ((rule.classes & class_of(event)) != 0) write(rule, event);
         return;
       }
     } catch (...) {
@@ -80,7 +101,7 @@ class QueryLog final : public dns::AnswerObserver {
     if (token == "port") return std::to_string(event.client.port);
     if (token == "size") return std::to_string(query.size);
     if (token == "rcode") return dns::rcode_to_text(flags & 0xF);
-    if (token == "rsize") return std::to_string(event.response.size());
+    if (token == "rsize") return std::to_string(event.plain_size);
     if (token == "duration") return seconds(dns::monotonic_ns() - event.received_ns) + "s";
     if (token == ">id") return std::to_string(query.id);
     if (token == ">opcode") return std::to_string((query.flags >> 11) & 0xF);
@@ -99,7 +120,7 @@ class QueryLog final : public dns::AnswerObserver {
       }
       return text;
     }
-    return "-";
+    return "-";  // {/…}: there is no metadata
   }
 
   // The shortest decimal text, as Go's FormatFloat(x, 'f', -1, 64).
@@ -125,12 +146,21 @@ std::vector<std::string> split_format(std::string_view format) {
   std::vector<std::string> parts{""};
   for (std::size_t at = 0; at < expanded.size();) {
     const std::size_t close = expanded[at] == '{' ? expanded.find('}', at) : std::string::npos;
-    if (close == std::string::npos) {
+    // "{ {name} }": only the innermost braces are a token.
+    const std::size_t inner = expanded.find('{', at + 1);
+    if (close == std::string::npos || inner < close) {
       parts.back() += expanded[at++];
       continue;
     }
-    parts.push_back(expanded.substr(at + 1, close - at - 1));
-    parts.emplace_back();
+    const std::string token = expanded.substr(at + 1, close - at - 1);
+    const bool known = token.starts_with('/') ||
+                       std::find(std::begin(kTokens), std::end(kTokens), token) != std::end(kTokens);
+    if (known) {
+      parts.push_back(token);
+      parts.emplace_back();
+    } else {
+      parts.back() += "{" + token + "}";
+    }
     at = close + 1;
   }
   return parts;

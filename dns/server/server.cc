@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <latch>
@@ -211,6 +212,24 @@ std::shared_ptr<const Configuration> Server::apply(Configuration configuration) 
   current_ = next;
   chosen_.insert(chosen_.end(), newly_chosen.begin(), newly_chosen.end());
   return next;
+}
+
+std::vector<std::uint64_t> Server::queries() const {
+  std::vector<std::uint64_t> all;
+  for (const auto& worker : workers_) all.push_back(worker->queries());
+  return all;
+}
+
+std::int64_t Server::last_query_ns() const noexcept {
+  std::int64_t last = 0;
+  for (const auto& worker : workers_) last = std::max(last, worker->last_query_ns());
+  return last;
+}
+
+std::uint64_t Server::panics() const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& worker : workers_) n += worker->panics();
+  return n;
 }
 
 void Server::stop() {

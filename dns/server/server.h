@@ -36,6 +36,13 @@ class Server {
   // Returns the configuration as served.
   std::shared_ptr<const Configuration> apply(Configuration configuration);
 
+  // By worker: queries received since the start. Any thread.
+  [[nodiscard]] std::vector<std::uint64_t> queries() const;
+  // When the last one came, on the monotonic clock; 0: none did. Any thread.
+  [[nodiscard]] std::int64_t last_query_ns() const noexcept;
+  // Handlers that an exception ended. Any thread.
+  [[nodiscard]] std::uint64_t panics() const noexcept;
+
   // Ends all workers; idempotent.
   void stop();
 

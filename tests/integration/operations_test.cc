@@ -1,0 +1,197 @@
+// /health, /ready, /metrics; log and error lines.
+#include <gmock/gmock.h>
+
+#include "integration/fixture.h"
+#include "support/http_client.h"
+
+namespace clusterdns::test {
+namespace {
+
+class Operations : public Integration {
+ protected:
+  void SetUp() override { manifests_.write("a.yaml", service_yaml("a", "10.96.1.1")); }
+
+  // Where a path is served: port 0 was asked for, and the log tells what it became.
+  Endpoint http(std::string_view path) {
+    const std::string mark = "Serving " + std::string(path) + " on ";
+    EXPECT_TRUE(server_->wait_for_output(mark)) << server_->output();
+    const std::string output = server_->output();
+    const std::size_t at = output.rfind(mark) + mark.size();
+    return Endpoint::from_text(output.substr(at, output.find('\n', at) - at));
+  }
+  std::map<std::string, double> metrics() {
+    return parse_metrics(http_get(http("/metrics"), "/metrics").body);
+  }
+  bool becomes_ready() {
+    const Endpoint at = http("/ready");
+    return until([&] { return http_get(at, "/ready").status == 200; }).has_value();
+  }
+  // The part of a log line behind the level, of the last line that holds `text`.
+  std::string line_with(std::string_view text) {
+    EXPECT_TRUE(server_->wait_for_output(text)) << server_->output();
+    const std::string output = server_->output();
+    const std::size_t at = output.rfind(text);
+    const std::size_t begin = output.rfind('\n', at) + 1;
+    return output.substr(begin, output.find('\n', at) - begin);
+  }
+
+  static constexpr const char* kCorefile =
+      ".:0 {\n  bind 127.0.0.1\n  errors\n  health 127.0.0.1:0\n  ready 127.0.0.1:0 \n"
+      "  prometheus 127.0.0.1:0\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n";
+};
+
+TEST_F(Operations, HealthAndReadyAnswerAsCoreDns) {
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  health localhost:0\n  ready 127.0.0.1:0\n  kubernetes "
+      "cluster.local {\n    manifests %M\n  }\n}\n");
+  const std::string mark = "Serving /health on localhost:";
+  ASSERT_TRUE(server_->wait_for_output(mark));
+  const std::size_t at = server_->output().find(mark) + mark.size();
+  const Endpoint health{"127.0.0.1",
+                        static_cast<std::uint16_t>(std::stoi(server_->output().substr(at)))};
+  HttpResult result = http_get(health, "/health");
+  EXPECT_EQ(result.status, 200);
+  EXPECT_EQ(result.body, "OK");
+  EXPECT_NE(result.head.find("Content-Type: text/plain; charset=utf-8"), std::string::npos)
+      << result.head;
+  EXPECT_EQ(http_get(health, "/ready").status, 404);
+  EXPECT_EQ(http_get(health, "/health", "HEAD").body, "");
+  EXPECT_EQ(http_get(health, "/health", "POST").status, 405);
+  EXPECT_TRUE(becomes_ready()) << server_->output();
+  EXPECT_EQ(http_get(http("/ready"), "/ready").body, "OK");
+}
+
+// One address for all three is one listener.
+TEST_F(Operations, PathsMayShareAnAddress) {
+  const Endpoint at = unused_endpoint("127.0.0.1");
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  health " + at.text() + "\n  ready " + at.text() +
+                 "\n  prometheus " + at.text() + "\n  whoami\n}\n");
+  EXPECT_EQ(http_get(at, "/health").body, "OK");
+  EXPECT_TRUE(until([&] { return http_get(at, "/ready").status == 200; }));
+  EXPECT_NE(http_get(at, "/metrics").body.find("coredns_build_info"), std::string::npos);
+}
+
+TEST_F(Operations, CountsQueriesAsCoreDns) {
+  serve_corefile(kCorefile);
+  ASSERT_TRUE(becomes_ready());
+  const Query a{.name = "a.default.svc.cluster.local."};
+  for (int i = 0; i < 3; ++i) (void)ask_udp(endpoint(), a);
+  (void)ask_tcp(endpoint(), Query{.name = "none.default.svc.cluster.local.", .type = "AAAA",
+                                  .edns = Edns{.dnssec_ok = true}});
+  (void)ask_udp(endpoint(), Query{.name = "www.example.org.", .type = "TYPE65280"});
+  (void)ask_udp(endpoint(), Query{.name = "a.", .type = "TXT", .klass = "CH"});
+  // The durations of a batch are noted just after its answers are sent.
+  std::map<std::string, double> m;
+  ASSERT_TRUE(until([&] {
+    m = metrics();
+    return m["coredns_dns_request_duration_seconds_count{server=\"dns://127.0.0.1:0\",view=\"\","
+             "zone=\".\"}"] == 5;
+  })) << http_get(http("/metrics"), "/metrics").body;
+  const auto value = [&](const std::string& name) {
+    const auto it = m.find(name);
+    return it == m.end() ? -1.0 : it->second;
+  };
+  const std::string s = "server=\"dns://127.0.0.1:0\"";
+  EXPECT_EQ(value("coredns_dns_requests_total{family=\"1\",proto=\"udp\"," + s +
+                  ",type=\"A\",view=\"\",zone=\".\"}"),
+            3);
+  EXPECT_EQ(value("coredns_dns_requests_total{family=\"1\",proto=\"tcp\"," + s +
+                  ",type=\"AAAA\",view=\"\",zone=\".\"}"),
+            1);
+  EXPECT_EQ(value("coredns_dns_requests_total{family=\"1\",proto=\"udp\"," + s +
+                  ",type=\"other\",view=\"\",zone=\".\"}"),
+            1);
+  EXPECT_EQ(value("coredns_dns_requests_total{family=\"1\",proto=\"udp\"," + s +
+                  ",type=\"TXT\",view=\"\",zone=\"dropped\"}"),
+            1);
+  EXPECT_EQ(value("coredns_dns_responses_total{plugin=\"kubernetes\",rcode=\"NOERROR\"," + s +
+                  ",view=\"\",zone=\".\"}"),
+            3);
+  EXPECT_EQ(value("coredns_dns_responses_total{plugin=\"kubernetes\",rcode=\"NXDOMAIN\"," + s +
+                  ",view=\"\",zone=\".\"}"),
+            1);
+  EXPECT_EQ(value("coredns_dns_responses_total{plugin=\"\",rcode=\"REFUSED\"," + s +
+                  ",view=\"\",zone=\".\"}"),
+            1);
+  EXPECT_EQ(value("coredns_dns_do_requests_total{" + s + ",view=\"\",zone=\".\"}"), 1);
+  // 45 octets of question, and uncompressed: the same name and 14 more for each answer.
+  const double question = static_cast<double>(encode(a).size());
+  const double name = static_cast<double>(name_octets(a.name).size());
+  EXPECT_EQ(value("coredns_dns_response_size_bytes_sum{proto=\"udp\"," + s +
+                  ",view=\"\",zone=\".\"}"),
+            3 * (question + name + 14));
+  EXPECT_EQ(value("coredns_plugin_enabled{name=\"kubernetes\"," + s + ",view=\"\",zone=\".\"}"), 1);
+  EXPECT_EQ(value("coredns_plugin_enabled{name=\"health\"," + s + ",view=\"\",zone=\".\"}"), -1);
+  EXPECT_EQ(value("coredns_panics_total"), 0);
+  EXPECT_GT(value("process_resident_memory_bytes"), 1e6);
+  EXPECT_GT(value("process_open_fds"), 5);
+  EXPECT_GT(value("process_start_time_seconds"), 1.6e9);
+}
+
+TEST_F(Operations, HealthIsProbedEachSecond) {
+  serve_corefile(kCorefile);
+  EXPECT_TRUE(until([&] { return metrics()["coredns_health_request_duration_seconds_count"] >= 1; }))
+      << server_->output();
+  EXPECT_EQ(metrics()["coredns_health_request_failures_total"], 0);
+}
+
+TEST_F(Operations, LogLinesAreCoreDnss) {
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  log\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n");
+  const Query a{.name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096}, .id = 4711};
+  UdpClient client(endpoint());
+  (void)client.exchange(a);
+  const std::string line = line_with(" - 4711 ");
+  const std::string expected =
+      "[INFO] " + local_endpoint(client.descriptor()).text() +
+      " - 4711 \"A IN a.default.svc.cluster.local. udp " + std::to_string(encode(a).size()) +
+      " false 4096\" NOERROR qr,aa,rd " +
+      std::to_string(12 + 2 * name_octets(a.name).size() + 4 + 14) + " 0.";
+  EXPECT_EQ(line.substr(0, expected.size()), expected);
+  EXPECT_EQ(line.back(), 's');
+}
+
+TEST_F(Operations, ErrorsAreConsolidated) {
+  const auto nobody = directory_.write("resolv.conf", "# names no server\n");
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  errors {\n    consolidate 300ms \".*\" warning "
+                 "show_first\n  }\n  forward . " + nobody.string() + "\n}\n");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ask("www" + std::to_string(i) + ".example.org.").rcode, 2);
+  }
+  EXPECT_TRUE(server_->wait_for_output("[WARNING] plugin/errors: 2 www0.example.org. A: "))
+      << server_->output();
+  EXPECT_TRUE(server_->wait_for_output("errors like '.*' occurred in last 300ms"))
+      << server_->output();
+}
+
+TEST_F(Operations, BadOptionsSayWhatToDo) {
+  const auto message = [&](const std::string& line) {
+    const auto path = directory_.write("Bad", ".:0 {\n  " + line + "\n  whoami\n}\n");
+    const RunResult result = run(ProcessOptions{.arguments = {"-conf", path.string()}});
+    EXPECT_EQ(result.exit_code, 1) << line;
+    return result.standard_error;
+  };
+  using ::testing::HasSubstr;
+  EXPECT_THAT(message("health 8080"), HasSubstr("Bad:2:10: '8080' has no port"));
+  EXPECT_THAT(message("health host.example:8080"), HasSubstr("is no address"));
+  EXPECT_THAT(message("health {\n lameduk 5s\n}"), HasSubstr("lameduck"));
+  EXPECT_THAT(message("ready {\n monitor sometimes\n}"), HasSubstr("until-ready"));
+  EXPECT_THAT(message("reload 1s"), HasSubstr("below 2s"));
+  EXPECT_THAT(message("reload 10s 1ms"), HasSubstr("below 1s"));
+  EXPECT_THAT(message("errors {\n consolidate 5m \"(\"\n}"), HasSubstr("no regular expression"));
+  EXPECT_THAT(message("prometheus {\n tls x\n}"), HasSubstr("not built yet"));
+}
+
+// A port that is taken is an error at start; everything that was bound is released.
+TEST_F(Operations, HttpPortInUse) {
+  const FileDescriptor taken = bound_socket(Endpoint{"127.0.0.1", 0}, SOCK_STREAM);
+  const std::string address = local_endpoint(taken.get()).text();
+  const auto path = directory_.write("Corefile", ".:0 {\n  bind 127.0.0.1\n  prometheus " + address +
+                                                     "\n  whoami\n}\n");
+  const RunResult result = run(ProcessOptions{.arguments = {"-conf", path.string()}});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.standard_error.find(address), std::string::npos) << result.standard_error;
+}
+
+}  // namespace
+}  // namespace clusterdns::test
