@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dns/forward/upstream_address.h"
 #include "dns/server/responder.h"
 
 namespace clusterdns::dns {
@@ -42,19 +43,23 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
       : listener_(&listener),
         socket_(*listener.worker_.context().io),
         fd_(socket),
-        client_(client) {
+        client_(client),
+        local_(listener.local_) {
     socket_.assign(client.v6 ? boost::asio::ip::tcp::v6() : boost::asio::ip::tcp::v4(), socket);
-    sockaddr_storage local{};
-    socklen_t size = sizeof local;
-    if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&local), &size) == 0) {
-      local_ = endpoint_of(local);
+    if (listener.address_.address.is_unspecified()) {
+      sockaddr_storage local{};
+      socklen_t size = sizeof local;
+      if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&local), &size) == 0) {
+        local_ = endpoint_of(local);
+      }
     }
     last_progress_ns_ = monotonic_ns();
   }
 
   void start(TcpListener::Connections::iterator self) {
     self_ = self;
-    wait_read();
+    // The first question is there already, as a rule.
+    on_readable();
   }
 
   void close() noexcept {
@@ -295,6 +300,7 @@ TcpListener::TcpListener(Worker& worker, const ListenAddress& address, int socke
                          const ListenerRoutes& routes)
     : worker_(worker),
       address_(address),
+      local_(make_endpoint(address.address, address.port)),
       acceptor_(*worker.context().io),
       reserve_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       accept_timer_(*worker.context().io),
@@ -302,6 +308,9 @@ TcpListener::TcpListener(Worker& worker, const ListenAddress& address, int socke
       routes_(&routes) {
   acceptor_.assign(address.address.is_v6() ? boost::asio::ip::tcp::v6() : boost::asio::ip::tcp::v4(),
                    socket);
+  // Accepted sockets inherit it.
+  const int one = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
 TcpListener::~TcpListener() {
@@ -363,15 +372,17 @@ void TcpListener::add(int socket, const sockaddr_storage& peer) {
       return;
     }
   }
-  const int one = 1;
-  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  std::shared_ptr<TcpConnection> connection;  // which may close itself while it starts
   try {
-    const auto at = connections_.insert(
-        connections_.end(), std::make_shared<TcpConnection>(*this, socket, endpoint_of(peer)));
-    (*at)->start(at);
+    connection = std::make_shared<TcpConnection>(*this, socket, endpoint_of(peer));
   } catch (const std::exception&) {
     ::close(socket);  // out of memory or of epoll entries: this peer comes back
     return;
+  }
+  try {
+    connection->start(connections_.insert(connections_.end(), connection));
+  } catch (const std::exception&) {
+    connection->close();
   }
   if (!sweeping_) sweep();
 }

@@ -50,6 +50,7 @@ class TcpListener {
 
   Worker& worker_;
   ListenAddress address_;
+  const Endpoint local_;  // the bound address; on wildcards the port alone is true
   boost::asio::ip::tcp::acceptor acceptor_;
   int reserve_ = -1;  // an open descriptor to give up, see shed_one
   boost::asio::steady_timer accept_timer_;

@@ -1,7 +1,10 @@
 #include "dns/server/udp_listener.h"
 
 #include <netinet/in.h>
+
 #include <cstring>
+
+#include "dns/forward/upstream_address.h"
 
 namespace clusterdns::dns {
 namespace {
@@ -23,19 +26,6 @@ void store_endpoint(const sockaddr_storage& from, Endpoint& to) noexcept {
     to.v6 = true;
     to.scope_id = v6.sin6_scope_id;
   }
-}
-
-Endpoint to_endpoint(const ListenAddress& from) noexcept {
-  Endpoint to;
-  to.port = from.port;
-  to.v6 = from.address.is_v6();
-  if (to.v6) {
-    to.address = from.address.to_v6().to_bytes();
-  } else {
-    const auto octets = from.address.to_v4().to_bytes();
-    std::memcpy(to.address.data(), octets.data(), octets.size());
-  }
-  return to;
 }
 
 // A datagram that is answered later: everything sendmsg needs, by value.
@@ -77,6 +67,7 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
       socket_(*worker.context().io),
       fd_(socket),
       wildcard_(address.address.is_unspecified()),
+      local_(make_endpoint(address.address, address.port)),
       routes_(&routes),
       // Not zeroed: pages are touched only when datagrams fill them.
       buffers_(std::make_unique_for_overwrite<Buffers>()),
@@ -86,12 +77,15 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
   Buffers& b = *buffers_;
   for (unsigned i = 0; i < kBatch; ++i) {
     b.in_vec[i] = {b.request[i], kMaxUdpRequest};
-    b.out_vec[i] = {b.response[i], 0};
     b.in[i] = {};
     b.in[i].msg_hdr.msg_name = &b.peer[i];
     b.in[i].msg_hdr.msg_namelen = sizeof b.peer[i];
     b.in[i].msg_hdr.msg_iov = &b.in_vec[i];
     b.in[i].msg_hdr.msg_iovlen = 1;
+    if (wildcard_) {
+      b.in[i].msg_hdr.msg_control = b.control[i];
+      b.in[i].msg_hdr.msg_controllen = kControlRoom;
+    }
     b.out[i] = {};
     b.out[i].msg_hdr.msg_iov = &b.out_vec[i];
     b.out[i].msg_hdr.msg_iovlen = 1;
@@ -136,24 +130,32 @@ void UdpListener::read_endpoints(unsigned i, QueryContext& ctx) const noexcept {
   }
 }
 
+void UdpListener::send(unsigned count) noexcept {
+  for (unsigned sent = 0; sent < count;) {
+    const int n = ::sendmmsg(fd_, buffers_->out.data() + sent, count - sent, MSG_DONTWAIT);
+    if (n > 0) {
+      sent += static_cast<unsigned>(n);
+    } else if (errno != EINTR) {
+      // A full send buffer drops this one, as a full wire would; anything else is a peer that
+      // cannot be reached. Neither may hold up the rest.
+      ++sent;
+    }
+  }
+}
+
 bool UdpListener::serve(unsigned batches) noexcept {
   Buffers& b = *buffers_;
   QueryContext& ctx = worker_.scratch();
   for (unsigned round = 0; round < batches; ++round) {
-    if (wildcard_) {
-      for (unsigned i = 0; i < kBatch; ++i) {
-        b.in[i].msg_hdr.msg_control = b.control[i];
-        b.in[i].msg_hdr.msg_controllen = kControlRoom;
-      }
-    }
     const int received = ::recvmmsg(fd_, b.in.data(), kBatch, MSG_DONTWAIT, nullptr);
     if (received <= 0) return false;
     ctx.received_ns = monotonic_ns();
     ctx.transport = Transport::Udp;
     ctx.worker = &worker_.context();
     ctx.make_channel = &UdpListener::make_channel;
-    ctx.local = to_endpoint(address_);
+    ctx.local = local_;
     unsigned answers = 0;
+    std::uint8_t* place_for_response = b.responses;
     worker_.reclaim().enter(worker_.context().index);
     for (unsigned i = 0; i < static_cast<unsigned>(received); ++i) {
       msghdr& header = b.in[i].msg_hdr;
@@ -165,37 +167,37 @@ bool UdpListener::serve(unsigned batches) noexcept {
         const msghdr* header;
       } place{this, &header};
       ctx.listener = &place;
-      const std::size_t size =
-          respond(ctx, *routes_, request, b.response[answers], kResponseRoom);
-      if (size != 0) {
-        mmsghdr& out = b.out[answers];
-        b.out_vec[answers].iov_len = size;
-        out.msg_hdr.msg_name = header.msg_name;
-        out.msg_hdr.msg_namelen = header.msg_namelen;
-        if (wildcard_) {
-          out.msg_hdr.msg_control = header.msg_control;
-          out.msg_hdr.msg_controllen = header.msg_controllen;
-        }
-        ++answers;
+      const std::size_t size = respond(ctx, *routes_, request, place_for_response, kResponseRoom);
+      if (size == 0) continue;
+      mmsghdr& out = b.out[answers];
+      b.out_vec[answers] = {place_for_response, size};
+      out.msg_hdr.msg_name = header.msg_name;
+      out.msg_hdr.msg_namelen = header.msg_namelen;
+      if (wildcard_) {
+        out.msg_hdr.msg_control = header.msg_control;
+        out.msg_hdr.msg_controllen = header.msg_controllen;
+      }
+      ++answers;
+      place_for_response += (size + 63) & ~std::size_t{63};
+      if (place_for_response + kResponseRoom > b.responses + kResponsesRoom) [[unlikely]] {
+        send(answers);
+        answers = 0;
+        place_for_response = b.responses;
       }
     }
     worker_.reclaim().leave(worker_.context().index);
     worker_.end_batch(ctx.received_ns, static_cast<unsigned>(received));
-    // The peer's address must stay until it is sent; the kernel may have shortened its length.
-    for (unsigned sent = 0; sent < answers;) {
-      const int n = ::sendmmsg(fd_, b.out.data() + sent, answers - sent, MSG_DONTWAIT);
-      if (n > 0) {
-        sent += static_cast<unsigned>(n);
-      } else if (errno != EINTR) {
-        // A full send buffer drops this one, as a full wire would; anything else is a peer that
-        // cannot be reached. Neither may hold up the rest.
-        ++sent;
-      }
-    }
+    // The peers' addresses must stay until it is sent.
+    send(answers);
+    // The kernel has written the lengths that it filled.
     for (unsigned i = 0; i < static_cast<unsigned>(received); ++i) {
-      b.in[i].msg_hdr.msg_namelen = sizeof b.peer[i];
+      msghdr& header = b.in[i].msg_hdr;
+      header.msg_namelen = sizeof b.peer[i];
+      if (wildcard_) header.msg_controllen = kControlRoom;
     }
-    if (static_cast<unsigned>(received) < kBatch) return false;
+    // One alone is a quiet time: waiting costs what looking again would. After several, more have
+    // come meanwhile, as a rule, and looking is cheaper than going through the reactor.
+    if (received == 1) return false;
   }
   return true;
 }

@@ -34,8 +34,14 @@ class UdpListener {
   static constexpr unsigned kBatch = 64;
   // Batches before other handlers of this worker get their turn.
   static constexpr unsigned kBatchesPerTurn = 16;
-  static constexpr std::size_t kRequestRoom = kMaxUdpRequest + kPadding;
+  // One cache line more than a page: rows a whole number of pages apart would share the few cache
+  // lines of one set.
+  static constexpr std::size_t kRequestRoom = kMaxUdpRequest + 64;
+  static_assert(kRequestRoom >= kMaxUdpRequest + kPadding);
   static constexpr std::size_t kResponseRoom = 4096;  // the largest response UDP is configured for
+  // Responses stand one behind the other, each on a cache line of its own: most are short, and a
+  // batch of them touches few pages. When less than kResponseRoom is left, what is there is sent.
+  static constexpr std::size_t kResponsesRoom = 32 * 1024;
   // IPv6's packet information is the larger; RFC 3542.
   static constexpr std::size_t kControlRoom = 64;
 
@@ -47,10 +53,12 @@ class UdpListener {
     std::array<sockaddr_storage, kBatch> peer;
     alignas(8) std::uint8_t control[kBatch][kControlRoom];
     std::uint8_t request[kBatch][kRequestRoom];
-    std::uint8_t response[kBatch][kResponseRoom];
+    alignas(64) std::uint8_t responses[kResponsesRoom];
   };
 
   void wait();
+  // Sends the first `count` responses of the batch.
+  void send(unsigned count) noexcept;
   void read_endpoints(unsigned i, QueryContext& ctx) const noexcept;
   static std::unique_ptr<ReplyChannel> make_channel(void* self, const QueryContext& ctx);
 
@@ -59,6 +67,7 @@ class UdpListener {
   boost::asio::ip::udp::socket socket_;
   int fd_;
   bool wildcard_;  // bound to any address: replies name the one that was asked
+  const Endpoint local_;  // the bound address; on wildcards the port alone is true
   const ListenerRoutes* routes_;
   std::unique_ptr<Buffers> buffers_;
   // Deferred replies outlive neither: they look here whether the socket is still open.

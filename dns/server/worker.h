@@ -66,7 +66,7 @@ class Worker {
     return {message_room_.get(), kMaxMessageSize};
   }
   // UDP goes first: answers what waits on every UDP socket. TCP code calls this between its turns,
-  // so that no load on TCP keeps UDP waiting for longer than a turn.
+  // so that no load on TCP keeps UDP waiting for longer than a few of them.
   void serve_udp_first() noexcept;
   // After each batch of `queries` that began at `started_ns`: notes when queries came last and gives
   // the durations to who counts them.
@@ -110,6 +110,7 @@ class Worker {
   std::vector<std::unique_ptr<TcpListener>> tcp_;
   QueryContext scratch_;
   std::unique_ptr<std::uint8_t[]> message_room_;
+  unsigned tcp_turns_ = 0;
   std::thread thread_;
 };
 
