@@ -127,6 +127,9 @@ Model::Model(const ClusterShape& s, unsigned workers) : shape(s), reclaim(worker
   stage = std::make_shared<zones::ClusterStage>(options, table);
   auto route = std::make_shared<dns::Route>();
   route->stages.push_back(stage);
+  // As with `prometheus`.
+  route->counters =
+      std::make_shared<dns::RouteCounters>(workers, std::vector<std::string>{"kubernetes"});
   routes.add(dns::Name{}, std::move(route));
 }
 

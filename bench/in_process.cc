@@ -32,6 +32,7 @@ void run(Model& model, Asker& asker, const std::vector<Packet>& packets, std::si
       if (++at == packets.size()) at = 0;
     }
     model.reclaim.leave(0);
+    asker.end_batch();
   }
 }
 

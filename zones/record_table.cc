@@ -6,8 +6,6 @@
 #include <random>
 #include <stdexcept>
 
-#include "zones/hash.h"
-
 namespace clusterdns::zones {
 namespace {
 
@@ -61,16 +59,6 @@ RecordTable::~RecordTable() {
 std::uint64_t RecordTable::service_word(const ServiceBlock* block) noexcept {
   const auto address = reinterpret_cast<std::uint64_t>(block);
   return (block->hash() & ~kPointerMask) | address;
-}
-
-const ServiceBlock* RecordTable::find(std::span<const std::uint8_t> key) const noexcept {
-  const std::uint64_t hash = hash_padded(key.data(), key.size(), seed_);
-  const std::uint64_t word = services_.find(hash, [&](std::uint64_t candidate) {
-    if (((candidate ^ hash) & ~kPointerMask) != 0) return false;
-    const auto other = block_in(candidate)->key();
-    return other.size() == key.size() && dns::equal_padded(other.data(), key.data(), key.size());
-  });
-  return word == SlotTable::kEmpty ? nullptr : block_in(word);
 }
 
 bool RecordTable::has_namespace(const std::uint8_t* label) const noexcept {

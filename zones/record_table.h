@@ -17,6 +17,7 @@
 
 #include "dns/server/reclaim.h"
 #include "registry/model.h"
+#include "zones/hash.h"
 #include "zones/service_block.h"
 #include "zones/slot_table.h"
 
@@ -64,7 +65,16 @@ class RecordTable {
   }
   // `key`: the labels of service and namespace in wire form, lower-case, no root label.
   // REQUIRES: 8 readable octets behind `key`.
-  [[nodiscard]] const ServiceBlock* find(std::span<const std::uint8_t> key) const noexcept;
+  [[nodiscard]] const ServiceBlock* find(std::span<const std::uint8_t> key) const noexcept {
+    const std::uint64_t hash = hash_padded(key.data(), key.size(), seed_);
+    const std::uint64_t word = services_.find(hash, [&](std::uint64_t candidate) {
+      if (((candidate ^ hash) & ~kPointerMask) != 0) return false;
+      const auto other = block_in(candidate)->key();
+      return other.size() == key.size() &&
+             dns::equal_padded(other.data(), key.data(), key.size());
+    });
+    return word == SlotTable::kEmpty ? nullptr : block_in(word);
+  }
   // `label`: length octet first, lower-case, 8 readable octets behind it.
   [[nodiscard]] bool has_namespace(const std::uint8_t* label) const noexcept;
   [[nodiscard]] bool has_pod(const std::uint8_t* ns_label,

@@ -166,13 +166,30 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
                        std::uint16_t owner, std::size_t owner_size) {
     if (encoder.room() < row * count) return false;
     std::uint8_t* const to = encoder.position();
-    std::memcpy(to, rows, row * count);
-    for (std::uint32_t i = 0; i < count; ++i) dns::store_u16(to + i * row, owner);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (row == dns::kARowSize) {
+        std::memcpy(to + i * row, rows + i * row, dns::kARowSize);
+      } else {
+        std::memcpy(to + i * row, rows + i * row, dns::kAaaaRowSize);
+      }
+      dns::store_u16(to + i * row, owner);
+    }
     encoder.skip(row * count);
     encoder.add_saved((owner_size - 2) * count);
     records += count;
     return true;
   };
+  if (srv.block.kind() == BlockKind::ClusterIP && srv.endpoint == ServiceBlock::kNotFound) {
+    // One target, whatever the number of ports.
+    const auto owner = static_cast<std::uint16_t>(0xC000 | (record + 2 + kRecordHead + kSrvFixed));
+    if (put(srv.block.a_rows(), dns::kARowSize, srv.block.a_count(), owner,
+            srv.service_size)) {
+      put(srv.block.aaaa_rows(), dns::kAaaaRowSize, srv.block.aaaa_count(), owner,
+          srv.service_size);
+    }
+    encoder.add_records(records);
+    return Written::All;
+  }
   for_each_srv(srv.block, srv.endpoint, srv.named_port, rrset.rotation,
                [&](const ServiceBlock::Endpoint* e, std::uint16_t) {
                  const std::size_t target = record + 2 + kRecordHead + kSrvFixed;
@@ -273,21 +290,38 @@ Written write_ptr(const RRsetRef& rrset, Encoder& encoder) noexcept {
 }
 
 Written write_soa(const RRsetRef& rrset, Encoder& encoder) noexcept {
-  if (!encoder.record_head(rrset.owner, RRType::SOA, rrset.ttl)) return Written::None;
+  // What follows the owner, with room for what differs from answer to answer.
+  static constexpr std::size_t kTtlAt = 4;
+  static constexpr std::size_t kFirstPointerAt = kRecordHead + sizeof kNsDns;
+  static constexpr std::size_t kSecondPointerAt = kFirstPointerAt + 2 + sizeof kHostmaster;
+  static constexpr std::size_t kSerialAt = kSecondPointerAt + 2;
+  static constexpr std::size_t kMinimumAt = kSerialAt + 16;
+  static constexpr std::size_t kSize = kMinimumAt + 4;
+  static constexpr auto kTemplate = [] {
+    std::array<std::uint8_t, kSize> t{};
+    dns::store_u16(t.data(), static_cast<std::uint16_t>(RRType::SOA));
+    dns::store_u16(t.data() + 2, static_cast<std::uint16_t>(dns::RRClass::IN));
+    dns::store_u16(t.data() + 8, kSize - kRecordHead);
+    std::copy(std::begin(kNsDns), std::end(kNsDns), t.begin() + kRecordHead);
+    std::copy(std::begin(kHostmaster), std::end(kHostmaster), t.begin() + kFirstPointerAt + 2);
+    dns::store_u32(t.data() + kSerialAt + 4, kRefresh);
+    dns::store_u32(t.data() + kSerialAt + 8, kRetry);
+    dns::store_u32(t.data() + kSerialAt + 12, kExpire);
+    return t;
+  }();
+  // Nearly always the zone is the end of the question, and stands in the message already.
+  if (!encoder.write_name(rrset.owner)) return Written::None;
   const std::uint16_t zone = encoder.owner_pointer(rrset.owner);
-  constexpr std::size_t kRdata = sizeof kNsDns + 2 + sizeof kHostmaster + 2 + 20;
-  if (zone == 0 || encoder.room() < 2 + kRdata) return Written::None;
-  encoder.u16(kRdata);
-  encoder.bytes(kNsDns, sizeof kNsDns);
-  encoder.u16(zone);
-  encoder.bytes(kHostmaster, sizeof kHostmaster);
-  encoder.u16(zone);
+  if (zone == 0 || encoder.room() < kSize) return Written::None;
+  std::uint8_t* const p = encoder.position();
+  std::memcpy(p, kTemplate.data(), kSize);
+  dns::store_u32(p + kTtlAt, rrset.ttl);
+  dns::store_u16(p + kFirstPointerAt, zone);
+  dns::store_u16(p + kSecondPointerAt, zone);
+  dns::store_u32(p + kSerialAt, rrset.first);
+  dns::store_u32(p + kMinimumAt, rrset.count);
+  encoder.skip(kSize);
   encoder.add_saved_owners(rrset.owner, 2);
-  encoder.u32(rrset.first);
-  encoder.u32(kRefresh);
-  encoder.u32(kRetry);
-  encoder.u32(kExpire);
-  encoder.u32(rrset.count);
   encoder.add_records(1);
   return Written::All;
 }

@@ -102,14 +102,8 @@ bool Encoder::write_compressed(const std::uint8_t* wire, std::size_t size,
   return true;
 }
 
-bool Encoder::write_name(std::uint8_t index) noexcept {
+bool Encoder::write_first(std::uint8_t index) noexcept {
   AnswerName& name = answer_.names[index];
-  if (name.offset != 0) {
-    if (room() < 2) return false;
-    u16(static_cast<std::uint16_t>(0xC000 | name.offset));
-    saved_ += name.size - std::size_t{2};
-    return true;
-  }
   const std::size_t at = size();
   std::size_t literal = 0;
   if (!write_compressed(name.wire, name.size, &literal)) return false;
@@ -200,9 +194,60 @@ Written write_rdata(const RRsetRef& rrset, Encoder& encoder) noexcept {
   return Written::All;
 }
 
+namespace {
+
+// The header, once the rest stands there (RFC 1035 4.1.1).
+void put_header(const Query& query, const Answer& answer, bool truncated, std::uint32_t answers,
+                std::uint32_t authorities, std::uint32_t additionals, std::uint8_t* out) noexcept {
+  std::uint32_t flags =
+      kFlagQR | (query.flags & (kFlagRD | kFlagCD)) | (static_cast<std::uint32_t>(answer.rcode) & 0xF);
+  if (answer.authoritative) flags |= kFlagAA;
+  if (answer.recursion_available) flags |= kFlagRA;
+  if (truncated) flags |= kFlagTC;
+  store_u32(out, (std::uint32_t{query.id} << 16) | flags);
+  store_u32(out + 4, (std::uint32_t{1} << 16) | answers);
+  store_u32(out + 8, (authorities << 16) | additionals);
+}
+
+// What most answers are: one RRset of rows for the question itself, which fits. 0: it is not that.
+// The general way would write the same octets with twice the instructions.
+std::size_t encode_rows_alone(const Query& query, Answer& answer, std::uint16_t our_udp_size,
+                              std::size_t reserved, std::uint8_t* out, std::size_t limit) noexcept {
+  const RRsetRef& rrset = answer.answer[0];
+  if (rrset.write != &write_rows || rrset.owner != 0) return 0;
+  const std::size_t row = rrset.type == RRType::A ? kARowSize : kAaaaRowSize;
+  const std::size_t rows = rrset.count * row;
+  const std::size_t question = query.question_end;
+  if (question + rows + reserved > limit) return 0;
+  copy_padded(out + kHeaderSize, query.packet + kHeaderSize, question - kHeaderSize);
+  const auto* const from = static_cast<const std::uint8_t*>(rrset.data) + row * rrset.first;
+  std::uint8_t* to = out + question;
+  const auto copy = [&](std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i < last; ++i, to += row) {
+      // Rows of both sizes; the second half of the larger overlaps the first.
+      std::memcpy(to, from + i * row, 16);
+      if (row != kARowSize) std::memcpy(to + 12, from + i * row + 12, 16);
+    }
+  };
+  copy(rrset.rotation, rrset.count);
+  copy(0, rrset.rotation);
+  answer.plain_size =
+      static_cast<std::uint32_t>(question + rows + rrset.count * (answer.names[0].size - std::size_t{2}));
+  if (query.has_edns) to = put_opt(query, &answer, answer.rcode, our_udp_size, to);
+  put_header(query, answer, answer.truncated, rrset.count, 0, query.has_edns ? 1 : 0, out);
+  return static_cast<std::size_t>(to - out);
+}
+
+}  // namespace
+
 std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_udp_size,
                           std::uint8_t* out, std::size_t limit) noexcept {
   const std::size_t reserved = opt_size(query, answer);
+  if (answer.answer_count == 1 && (answer.authority_count | answer.additional_count) == 0) {
+    const std::size_t size =
+        encode_rows_alone(query, answer, our_udp_size, reserved, out, limit);
+    if (size != 0) [[likely]] return size;
+  }
   Encoder encoder(out, limit - reserved, answer);
   encoder.skip(kHeaderSize);
   const std::size_t question = query.question_end - kHeaderSize;
@@ -215,7 +260,8 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
   for (unsigned i = 0; i < answer.answer_count && complete; ++i) {
     const std::size_t before = encoder.size();
     const std::size_t saved = encoder.saved_;
-    const Written written = answer.answer[i].write(answer.answer[i], encoder);
+    const RRsetRef& rrset = answer.answer[i];
+    const Written written = rrset.write(rrset, encoder);
     if (written == Written::None) {
       encoder.rewind(before);
       encoder.saved_ = saved;
@@ -260,17 +306,7 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
     end = put_opt(query, &answer, answer.rcode, our_udp_size, end);
     ++counts[2];
   }
-  std::uint16_t flags = static_cast<std::uint16_t>(
-      kFlagQR | (query.flags & (kFlagRD | kFlagCD)) | (static_cast<unsigned>(answer.rcode) & 0xF));
-  if (answer.authoritative) flags |= kFlagAA;
-  if (answer.recursion_available) flags |= kFlagRA;
-  if (truncated) flags |= kFlagTC;
-  store_u16(out, query.id);
-  store_u16(out + 2, flags);
-  store_u16(out + 4, 1);
-  store_u16(out + 6, static_cast<std::uint16_t>(counts[0]));
-  store_u16(out + 8, static_cast<std::uint16_t>(counts[1]));
-  store_u16(out + 10, static_cast<std::uint16_t>(counts[2]));
+  put_header(query, answer, truncated, counts[0], counts[1], counts[2], out);
   return static_cast<std::size_t>(end - out);
 }
 

@@ -44,7 +44,14 @@ class Encoder {
   }
   // Writes names[index], compressed; remembers where when that is within a pointer's reach.
   // False when there is no room (nothing is written then).
-  bool write_name(std::uint8_t index) noexcept;
+  bool write_name(std::uint8_t index) noexcept {
+    const AnswerName& name = answer_.names[index];
+    if (name.offset == 0) [[unlikely]] return write_first(index);
+    if (room() < 2) return false;
+    u16(static_cast<std::uint16_t>(0xC000 | name.offset));
+    saved_ += name.size - std::size_t{2};
+    return true;
+  }
   // Writes any wire name, compressed against the names of the answer that are in the message.
   // Only for owners and for the RDATA of RFC 1035 types (RFC 3597 section 4).
   // `*literal`, when asked for, becomes the number of octets before the pointer.
@@ -71,6 +78,9 @@ class Encoder {
   }
 
  private:
+  // write_name of one that is not in the message yet.
+  bool write_first(std::uint8_t index) noexcept;
+
   friend std::size_t encode_answer(const Query&, Answer&, std::uint16_t, std::uint8_t*,
                                    std::size_t) noexcept;
   std::uint8_t* base_;

@@ -1,5 +1,6 @@
 #include "dns/wire/query_parser.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace clusterdns::dns {
@@ -89,8 +90,8 @@ Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
   // The question name: uncompressed, at most 255 octets.
   const std::uint8_t* const name = p + kHeaderSize;
   // Where a length octet may stand at most, so that type and class still follow the root's.
-  const std::size_t last = size - kHeaderSize < 5 ? 0 : size - kHeaderSize - 5;
   if (size - kHeaderSize < 5) return Gate::FormErr;
+  const std::size_t last = std::min(size - kHeaderSize - 5, kMaxNameSize - 1);
   std::size_t at = 0;
   unsigned labels = 0;
   for (;;) {
@@ -98,7 +99,7 @@ Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
     query.label_offset[labels] = static_cast<std::uint8_t>(at);
     if (length == 0) break;
     at += 1 + length;
-    if (length > kMaxLabelSize || at > last || at >= kMaxNameSize) [[unlikely]] {
+    if (length > kMaxLabelSize || at > last) [[unlikely]] {
       return Gate::FormErr;
     }
     ++labels;
