@@ -1,5 +1,6 @@
 """The machine under the benchmarks: building, pinning, CPU time, memory, and what it is."""
 
+import atexit
 import os
 import pathlib
 import platform
@@ -67,6 +68,18 @@ def rss_mib(pid):
 
 def priority():
     return ["nice", "-n", str(NICE)] if NICE else []
+
+
+def session_priority(nice):
+    """Where the kernel groups processes by session (autogroup), niceness counts only within the session: this
+    gives the session of this program the niceness too, until the program ends."""
+    path = pathlib.Path("/proc/self/autogroup")
+    try:
+        before = path.read_text().split()[-1]
+        path.write_text(str(nice))
+    except OSError:
+        return
+    atexit.register(path.write_text, before)
 
 
 def pin(core):
