@@ -4,6 +4,8 @@
 //   bench_echo PORT [--answer]
 //
 // With --answer an A record is added, so that it serves as the upstream of forwarders.
+#include "beyond_sockets/echo.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -13,24 +15,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 
 namespace {
 
+using beyond_sockets::kRoom;
 constexpr unsigned kBatch = 64;
-constexpr std::size_t kRoom = 1500;
-
-// A pointer to the question, type A, class IN, TTL 0 (nothing is to keep it), 192.0.2.1.
-constexpr std::array<std::uint8_t, 16> kRecord = {0xC0, 12, 0, 1, 0,   1, 0, 0,
-                                                  0,    0,  0, 4, 192, 0, 2, 1};
-
-// Where the question ends, 0 when there is none.
-std::size_t question_end(const std::uint8_t* packet, std::size_t size) {
-  std::size_t at = 12;
-  while (at < size && packet[at] != 0) at += packet[at] + std::size_t{1};
-  return at + 5 <= size ? at + 5 : 0;
-}
 
 }  // namespace
 
@@ -52,7 +42,8 @@ int main(int argc, char** argv) {
     std::perror("bind");
     return 1;
   }
-  static std::array<std::array<std::uint8_t, kRoom + kRecord.size()>, kBatch> buffers;
+  static std::array<std::array<std::uint8_t, kRoom + beyond_sockets::kRecord.size()>, kBatch>
+      buffers;
   static std::array<sockaddr_in, kBatch> peers;
   static std::array<iovec, kBatch> vectors;
   static std::array<mmsghdr, kBatch> messages;
@@ -73,14 +64,7 @@ int main(int argc, char** argv) {
       std::uint8_t* const packet = buffers[i].data();
       vectors[i].iov_len = messages[i].msg_len;
       packet[2] |= 0x80;
-      if (!answers) continue;
-      const std::size_t end = question_end(packet, messages[i].msg_len);
-      if (end == 0) continue;
-      std::memcpy(packet + end, kRecord.data(), kRecord.size());
-      packet[3] = 0x80;             // RA
-      packet[7] = 1;                // ANCOUNT
-      packet[10] = packet[11] = 0;  // no OPT
-      vectors[i].iov_len = end + kRecord.size();
+      if (answers) vectors[i].iov_len = beyond_sockets::answer(packet, messages[i].msg_len);
     }
     for (int sent = 0; sent < n;) {
       const int done = ::sendmmsg(fd, messages.data() + sent, static_cast<unsigned>(n - sent), 0);
