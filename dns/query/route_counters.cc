@@ -26,7 +26,7 @@ RouteCounters::RouteCounters(unsigned workers, std::vector<std::string> stages)
   }
 }
 
-std::size_t RouteCounters::large_size_index(std::size_t size) noexcept {
+std::size_t RouteCounters::huge_size_index(std::size_t size) noexcept {
   std::size_t i = 0;
   while (i < kSizeBounds.size() && size > kSizeBounds[i]) ++i;
   return i;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,6 +40,8 @@ class RouteCounters {
       RRType::RRSIG, RRType::SOA,   RRType::SRV,   RRType::TXT,    RRType::HTTPS,
       RRType::SVCB,  RRType::IXFR,  RRType::AXFR,  RRType::ANY};
   static constexpr std::size_t kOtherType = kTypes.size();
+  // Places of a row of types; a power of two, so that finding one is a shift.
+  static constexpr std::size_t kTypePlaces = 32;
   // Upper bounds in octets and in seconds, as CoreDNS has them (8291 too); one more bucket takes
   // the rest.
   static constexpr std::array<std::uint32_t, 14> kSizeBounds = {
@@ -47,8 +50,8 @@ class RouteCounters {
   [[nodiscard]] static constexpr std::int64_t duration_bound_ns(std::size_t i) noexcept {
     return std::int64_t{250'000} << i;
   }
-  // Rcodes beyond those with names (RFC 6895 2.3) share the last place.
-  static constexpr std::size_t kRcodes = 24;
+  // Rcodes beyond those with names (RFC 6895 2.3) share the last place. A power of two likewise.
+  static constexpr std::size_t kRcodes = 32;
   // Rcodes that a server block ends in without an answer of a stage: CoreDNS's plugins return them
   // and write nothing, so that no plugin is named and the size is 0.
   [[nodiscard]] static constexpr bool is_failure(unsigned rcode) noexcept {
@@ -58,7 +61,7 @@ class RouteCounters {
   struct SizeHistogram {
     std::array<Counter, kSizeBounds.size() + 1> buckets;
     Counter sum;
-    inline void observe(std::size_t size) noexcept;
+    [[gnu::always_inline]] inline void observe(std::size_t size) noexcept;
   };
   struct DurationHistogram {
     std::array<Counter, kDurationBounds + 1> buckets;
@@ -67,8 +70,8 @@ class RouteCounters {
 
   // 128: adjacent cache lines are fetched in pairs.
   struct alignas(128) Cell {
-    std::array<std::array<Counter, kTypes.size() + 1>, 4> requests;  // by 2 * TCP + IPv6, and type
-    std::array<SizeHistogram, 2> request_size;                       // by transport
+    std::array<std::array<Counter, kTypePlaces>, 4> requests;  // by 2 * TCP + IPv6, and type
+    std::array<SizeHistogram, 2> request_size;                 // by transport
     std::array<SizeHistogram, 2> response_size;
     DurationHistogram duration;
     Counter dnssec_ok;
@@ -96,7 +99,7 @@ class RouteCounters {
     unsigned stage;  // position in the route + 1; 0: none
   };
   // Everything but the duration.
-  static inline void count(Cell& cell, const Sample& sample) noexcept;
+  [[gnu::always_inline]] static inline void count(Cell& cell, const Sample& sample) noexcept;
   // The duration is that of the batch: `open` heads the list of cells that await its end.
   static void defer_duration(Cell& cell, Cell*& open) noexcept {
     if (cell.open++ == 0) {
@@ -111,7 +114,12 @@ class RouteCounters {
  private:
   static const std::array<std::uint8_t, 256> kTypeIndex;
   static const std::array<std::uint8_t, 512> kSizeIndex;  // buckets of the small sizes
-  static std::size_t large_size_index(std::size_t size) noexcept;
+  // Those of the larger ones: between 511 and 8191 the bounds are powers of two, less one.
+  static std::size_t large_size_index(std::size_t size) noexcept {
+    return size < 8192 ? static_cast<std::size_t>(std::bit_width(size)) - 4
+                       : huge_size_index(size);
+  }
+  static std::size_t huge_size_index(std::size_t size) noexcept;
 
   std::vector<std::string> stages_;
   std::vector<Cell> cells_;
