@@ -326,6 +326,8 @@ void Instance::stop() {
   self_check_.reset();
   probes_.clear();
   http_.reset();
+  // What stages count goes before what they stand on.
+  metrics_->replace({}, {});
   if (server_ == nullptr) return;
   server_->stop();
   if (environment_) {

@@ -190,7 +190,7 @@ class HttpServer::Impl {
 
   class Listener : public std::enable_shared_from_this<Listener> {
    public:
-    Listener(asio::io_context& io, int socket) : io_(io), acceptor_(io), rest_(io) {
+    Listener(asio::io_context& io, int socket) : acceptor_(io), rest_(io) {
       sockaddr_storage at{};
       socklen_t size = sizeof at;
       ::getsockname(socket, reinterpret_cast<sockaddr*>(&at), &size);
@@ -230,7 +230,6 @@ class HttpServer::Impl {
       (*at)->start(at);
     }
 
-    asio::io_context& io_;
     tcp::acceptor acceptor_;
     asio::steady_timer rest_;
     Connections connections_;  // least recently active first

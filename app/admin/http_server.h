@@ -45,7 +45,7 @@ class HttpServer {
   [[nodiscard]] std::shared_ptr<Prepared> prepare(
       const std::map<std::string, HttpAddress>& addresses);
   // Serves `routes` from now on, on the sockets there are and on those `prepared`; closes those that
-  // no route names. Returns "text: address:port" of those newly opened with port 0.
+  // no route names.
   void commit(std::shared_ptr<Prepared> prepared, HttpRoutes routes);
   // The port that is bound for an address; 0: it is not served.
   [[nodiscard]] std::uint16_t port(const std::string& address) const;
