@@ -6,6 +6,8 @@
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include "dns/server/blocked_signals.h"
+
 namespace clusterdns::app {
 namespace {
 
@@ -33,7 +35,11 @@ class LevelFlag final : public spdlog::custom_flag_formatter {
 }  // namespace
 
 std::shared_ptr<spdlog::logger> make_logger() {
-  auto pool = std::make_shared<spdlog::details::thread_pool>(kLogQueue, 1);
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  {
+    const dns::BlockedSignals none_for_it;
+    pool = std::make_shared<spdlog::details::thread_pool>(kLogQueue, 1);
+  }
   auto sink = std::make_shared<spdlog::sinks::stdout_sink_st>();
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<LevelFlag>('*').set_pattern("[%*] %v");

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "app/go_duration.h"
+#include "dns/server/blocked_signals.h"
 
 namespace clusterdns::app {
 namespace {
@@ -44,7 +45,7 @@ HealthProbe::HealthProbe(const HttpAddress& at, std::shared_ptr<HealthFigures> f
       figures_(std::move(figures)),
       logger_(std::move(logger)),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { run(); }) {}
+      thread_(dns::thread_without_signals([this] { run(); })) {}
 
 HealthProbe::~HealthProbe() {
   const std::uint64_t one = 1;

@@ -1,4 +1,5 @@
 #include "app/admin/http_server.h"
+#include "dns/server/blocked_signals.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -129,7 +130,7 @@ class HttpServer::Prepared {
 
 class HttpServer::Impl {
  public:
-  Impl() : work_(io_.get_executor()), thread_([this] { run(); }) {}
+  Impl() : work_(io_.get_executor()), thread_(dns::thread_without_signals([this] { run(); })) {}
   ~Impl() {
     asio::post(io_, [this] {
       listeners_.clear();

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "dns/wire/types.h"
+#include "dns/server/blocked_signals.h"
 
 namespace clusterdns::app {
 namespace {
@@ -74,7 +75,7 @@ SelfCheck::SelfCheck(std::vector<dns::ListenAddress> listeners,
       queries_(std::move(queries)),
       passed_(std::move(passed)),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { run(); }) {}
+      thread_(dns::thread_without_signals([this] { run(); })) {}
 
 SelfCheck::~SelfCheck() {
   const std::uint64_t one = 1;

@@ -18,6 +18,7 @@
 #include "dns/client/stub_resolver.h"
 #include "registry/store.h"
 #include "registry/validation.h"
+#include "dns/server/blocked_signals.h"
 
 namespace clusterdns {
 namespace {
@@ -104,7 +105,7 @@ Converted convert(const Service& from) {
 // publication belong to it alone.
 class Registry::Impl {
  public:
-  Impl() : work_(io_.get_executor()), thread_([this] { io_.run(); }) {}
+  Impl() : work_(io_.get_executor()), thread_(dns::thread_without_signals([this] { io_.run(); })) {}
   ~Impl() {
     work_.reset();
     io_.stop();

@@ -7,6 +7,7 @@
 #include <future>
 #include <set>
 
+#include "dns/server/blocked_signals.h"
 #include "dns/server/tcp_listener.h"
 #include "dns/server/udp_listener.h"
 
@@ -55,7 +56,7 @@ Worker::Worker(unsigned index, unsigned count, ReclaimDomain& reclaim, TcpLimits
 Worker::~Worker() { stop(); }
 
 void Worker::start() {
-  thread_ = std::thread([this] {
+  thread_ = thread_without_signals([this] {
     ::pthread_setname_np(::pthread_self(), ("dns-" + std::to_string(context_.index)).c_str());
     for (;;) {
       try {

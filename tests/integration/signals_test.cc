@@ -1,6 +1,9 @@
 // Signals: ending, reloading.
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "integration/fixture.h"
 #include "support/scripted_upstream.h"
 
@@ -42,6 +45,26 @@ TEST_F(Signals, IntEndsCleanly) {
   serve();
   server_->signal(SIGINT);
   EXPECT_EQ(server_->wait_for_exit(Deadline::after(kAnswerTimeout)), 0) << server_->output();
+}
+
+// A signal that another thread took could wait there for as long as that thread has nothing to do.
+TEST_F(Signals, OnlyTheMainThreadTakesThem) {
+  serve();
+  std::size_t others = 0;
+  const auto tasks = "/proc/" + std::to_string(server_->pid()) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream status(task.path() / "status");
+    std::uint64_t blocked = 0;
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("SigBlk:")) blocked = std::stoull(line.substr(7), nullptr, 16);
+    }
+    const bool is_main = task.path().filename() == std::to_string(server_->pid());
+    others += is_main ? 0 : 1;
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+      EXPECT_EQ((blocked >> (number - 1) & 1) != 0, !is_main) << task.path() << " " << number;
+    }
+  }
+  EXPECT_GE(others, 2U);  // the log and a worker at least
 }
 
 TEST_F(Signals, HupReloads) { reloads_on(SIGHUP); }
