@@ -215,6 +215,19 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
   return Written::All;
 }
 
+namespace {
+
+// Whether one of `count` rows at `begin` has the data of `row`; their owners may differ.
+bool has_row(const std::uint8_t* begin, std::uint32_t count, std::size_t size,
+             const std::uint8_t* row) noexcept {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (std::memcmp(begin + i * size + 2, row + 2, size - 2) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 Written write_port_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
   const auto& block = *static_cast<const ServiceBlock*>(rrset.data);
   const bool v4 = rrset.type == RRType::A;
@@ -223,6 +236,8 @@ Written write_port_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
   const std::uint16_t owner = encoder.owner_pointer(rrset.owner);
   if (owner == 0) return Written::None;
   const auto endpoints = block.endpoints();
+  const bool shared = v4 ? block.a_row_count() > block.a_count()
+                         : block.aaaa_row_count() > block.aaaa_count();
   std::uint32_t written = 0;
   bool complete = true;
   for (std::size_t k = 0; k < endpoints.size() && complete; ++k) {
@@ -235,6 +250,10 @@ Written write_port_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
     const std::uint32_t first = v4 ? e.a_first : e.aaaa_first;
     const std::uint32_t count = v4 ? e.a_count : e.aaaa_count;
     for (std::uint32_t i = 0; i < count && complete; ++i) {
+      // An address under two names has a row for each; an RRset has it once (RFC 2181, 5).
+      if (shared && has_row(encoder.position() - written * row, written, row, rows + (first + i) * row)) {
+        continue;
+      }
       complete = encoder.room() >= row;
       if (!complete) break;
       std::memcpy(encoder.position(), rows + (first + i) * row, row);

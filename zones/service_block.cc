@@ -292,6 +292,29 @@ class BlockBuilder {
     }
   }
 
+  // Endpoints that share an address count it once for a port that they both have.
+  void drop_shared_addresses(ServiceBlock::NamedPort* named) {
+    if (std::none_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointDraft& e) { return e.own_rows_v4 || e.own_rows_v6; })) {
+      return;
+    }
+    std::vector<IpAddress> at_port;
+    for (std::size_t k = 0; k < named_.size(); ++k) {
+      at_port.clear();
+      for (const AddressDraft& a : addresses_) {
+        const auto& set = port_sets_[endpoints_[a.endpoint].port_set];
+        if (std::any_of(set.begin(), set.end(), [k](const auto& port) { return port.name == k; })) {
+          at_port.push_back(a.address);
+        }
+      }
+      std::sort(at_port.begin(), at_port.end());
+      at_port.erase(std::unique(at_port.begin(), at_port.end()), at_port.end());
+      named[k].a_count = static_cast<std::uint32_t>(
+          std::count_if(at_port.begin(), at_port.end(), [](const IpAddress& a) { return a.is_v4(); }));
+      named[k].aaaa_count = static_cast<std::uint32_t>(at_port.size()) - named[k].a_count;
+    }
+  }
+
   std::uint16_t unite(std::uint16_t a, std::uint16_t b) {
     std::vector<ServiceBlock::Port> set = port_sets_[a];
     for (const auto& port : port_sets_[b]) {
@@ -510,6 +533,7 @@ class BlockBuilder {
         }
       }
     }
+    if (service.headless) drop_shared_addresses(named);
     if (target == nullptr && !service.headless) {
       srv_total = sets[0].unique;
       for (std::size_t k = 0; k < named_.size(); ++k) {

@@ -426,6 +426,25 @@ TEST_F(ClusterStageTest, AddressesAtPortNames) {
             (Lines{"10.244.2.1", "10.244.3.1", "10.244.3.2"}));
 }
 
+// RFC 2181, 5: an RRset has each record once, whoever has the address.
+TEST_F(ClusterStageTest, SharedAddressesAtPortNames) {
+  c_.add(headless("default", "shared"));
+  c_.add(slice("default", "shared-1", "shared", {endpoint_port("web", 80), endpoint_port("a", 1)},
+               {at("10.244.9.1", "one"), at("10.244.9.2", "two")}));
+  c_.add(slice("default", "shared-2", "shared", {endpoint_port("web", 80), endpoint_port("b", 2)},
+               {at("10.244.9.2", "three"), at("10.244.9.3", "four")}));
+  c_.add(slice("default", "shared-3", "shared", {endpoint_port("b", 2)}, {at("10.244.9.4", "five")}));
+  start();
+  for (int turn = 0; turn < 6; ++turn) {
+    EXPECT_EQ(sorted(values(c_.ask("_web._tcp.shared.default.svc.cluster.local").answer)),
+              (Lines{"10.244.9.1", "10.244.9.2", "10.244.9.3"}));
+    EXPECT_EQ(sorted(values(c_.ask("_a._tcp.shared.default.svc.cluster.local").answer)),
+              (Lines{"10.244.9.1", "10.244.9.2"}));
+    EXPECT_EQ(sorted(values(c_.ask("_b._tcp.shared.default.svc.cluster.local").answer)),
+              (Lines{"10.244.9.2", "10.244.9.3", "10.244.9.4"}));
+  }
+}
+
 TEST_F(ClusterStageTest, FixedNames) {
   start();
   check({
