@@ -187,8 +187,11 @@ touch "$root/coredns"
 mount --bind "$binary" "$root/coredns"
 mkdir -p "$root/proc"
 mount --rbind /proc "$root/proc"
-mount --bind "$root" "$root.mounted" 2>/dev/null || { mkdir -p "$root.mounted"; mount --rbind "$root" "$root.mounted"; }
-mount -o remount,ro,bind "$root.mounted"
+mkdir "$root.mounted"
+mount --rbind "$root" "$root.mounted"
+for folder in "" /usr /lib /lib64; do
+  ! mountpoint -q "$root.mounted$folder" || mount -o remount,ro,bind "$root.mounted$folder"
+done
 exec chroot "$root.mounted" /usr/bin/setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs \
   --bounding-set=-all,+net_bind_service --inh-caps=-all,+net_bind_service --ambient-caps=-all,+net_bind_service \
   --pdeathsig KILL -- "$@"

@@ -241,7 +241,8 @@ def generated(seed, services):
                         hostname=f"h-{part}-{i}" if rng.random() < hostnames else None,
                         pod=f"{name}-{part}-{i}" if rng.random() < 0.7 else None))
                 if endpoints or rng.random() < 0.3:
-                    yield endpoint_slice(where, name, f"{family[-1]}{part}", endpoints, slice_ports, family)
+                    # The controller of the slices copies the labels of the service.
+                    yield endpoint_slice(where, name, f"{family[-1]}{part}", endpoints, slice_ports, family, labels)
     for number in range(8):
         address += 1
         yield pod(rng.choice(spaces), f"pod-{number}", [pod4(address)])

@@ -124,6 +124,14 @@ class Proxy:
         self._do(act())
 
     def close(self):
+        async def act():
+            self.listener.close()
+            mine = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in mine:
+                task.cancel()
+            await asyncio.gather(*mine, return_exceptions=True)
         self.cut()
+        self._do(act())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
+        self.loop.close()
