@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
 
 
 class Upstream(threading.Thread):
-    """A resolver outside the cluster: every A is OUTSIDE, everything else has no data."""
+    """A resolver outside the cluster: A of what is below example.com is OUTSIDE, and other names do not exist."""
 
     def __init__(self, node):
         super().__init__(daemon=True)
@@ -78,8 +78,10 @@ class Upstream(threading.Thread):
             except OSError:
                 return
             end = message.index(b"\0", 12) + 5
-            answers = message[end - 4:end - 2] == b"\0\1"
-            head = message[:2] + b"\x81\x80\0\1" + (b"\0\1" if answers else b"\0\0") + b"\0\0\0\0"
+            exists = message[12:end - 4].lower().endswith(b"\x07example\x03com\0")
+            answers = exists and message[end - 4:end - 2] == b"\0\1"
+            head = message[:2] + (b"\x81\x80" if exists else b"\x81\x83") + b"\0\1" + (b"\0\1" if answers else b"\0\0") \
+                + b"\0\0\0\0"
             record = b"\xc0\x0c\0\1\0\1\0\0\0\x1e\0\4" + socket.inet_aton(OUTSIDE) if answers else b""
             self.socket.sendto(head + message[12:end] + record, client)
 
@@ -307,8 +309,9 @@ class Kubeadm(unittest.TestCase):
                 # The API server marks the pod as going, and the kubelet tells it to, at the same time.
                 old = running[pod.name]
                 old.process.send(signal.SIGTERM)
-                old.process.wait_for("/ready says no", lambda: self.get(pod, *self.probe("readiness"))[0] != 200)
-                time.sleep(PROPAGATION)
+                heard = time.monotonic() + PROPAGATION
+                lab.until("/ready says no at once", lambda: not self.is_ready(pod), PROPAGATION)
+                time.sleep(max(0.0, heard - time.monotonic()))
                 self.assertTrue(old.process.running(), "it did not wait until the last node had heard of it")
                 self.node.route(other)
                 self.assertEqual(old.process.child.wait(60), 0, old.process.tail())
