@@ -288,6 +288,11 @@ void Instance::serve_http(std::shared_ptr<HttpServer::Prepared> prepared) {
 
 void Instance::add_collectors() {
   metrics_->add([health = health_](Exposition& out) { health->collect(out); });
+  metrics_->add([pending = reclaim_pending_](Exposition& out) {
+    out.gauge("clusterdns_reclaim_pending",
+              "Old pieces of tables that wait until no worker can be reading them.", {},
+              static_cast<double>(pending->load(std::memory_order_relaxed)));
+  });
   metrics_->add([server = server_.get()](Exposition& out) {
     out.counter("coredns_panics_total", "A metrics that counts the number of panics.", {},
                 static_cast<double>(server->panics()));
@@ -316,6 +321,7 @@ void Instance::collect_later() {
   collect_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || server_ == nullptr) return;
     server_->reclaim().collect();
+    reclaim_pending_->store(server_->reclaim().pending(), std::memory_order_relaxed);
     collect_later();
   });
 }

@@ -2,6 +2,7 @@
 // current.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -78,6 +79,9 @@ class Instance {
   std::vector<std::string> http_lines_;
   std::shared_ptr<Metrics> metrics_ = std::make_shared<Metrics>();
   std::shared_ptr<Readiness> readiness_;
+  // Of the control thread's ReclaimDomain, for /metrics.
+  std::shared_ptr<std::atomic<std::size_t>> reclaim_pending_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
   std::shared_ptr<HealthFigures> health_ = std::make_shared<HealthFigures>();
   std::unique_ptr<HttpServer> http_;  // once something is served over HTTP
   std::unique_ptr<SelfCheck> self_check_;

@@ -87,7 +87,9 @@ class QueryLog final : public dns::AnswerObserver {
 
   static std::string value(const std::string& token, const Event& event) {
     const dns::Query& query = event.query;
-    const std::uint16_t flags = dns::load_u16(event.response.data() + 2);
+    std::uint16_t flags = dns::load_u16(event.response.data() + 2);
+    // CoreDNS's plugins do not write failures: what it logs is a bare response made of the query.
+    if (event.stage.empty()) flags &= 0x7800 | dns::kFlagQR | dns::kFlagRD | dns::kFlagCD | 0xF;
     const auto address = [](const dns::Endpoint& e) {
       const std::string text = e.to_address().to_string();
       return e.v6 ? "[" + text + "]" : text;

@@ -165,7 +165,7 @@ class AnswerObserver {
     std::int64_t received_ns;  // monotonic clock
     std::span<const std::uint8_t> response;  // as sent; at least a header
     std::string_view cause;                  // why it failed, in words; empty: it did not, or unsaid
-    std::string_view stage;  // the directive that answered; empty: none did
+    std::string_view stage;  // the directive that answered; empty: none did, or it failed
     std::size_t plain_size;  // octets of the response uncompressed and, if made here, without OPT
   };
   virtual void on_answer(const Event& event, WorkerContext& worker) noexcept = 0;

@@ -29,6 +29,8 @@ std::size_t refuse(QueryContext& ctx, Rcode rcode, std::uint16_t udp_size, std::
 // Apart from what follows, so that a query that nobody looks at pays nothing for it.
 [[gnu::noinline]] void notify(QueryContext& ctx, const Route& route, unsigned stage,
                               std::span<const std::uint8_t> response) noexcept {
+  // As it is counted: a failure is nobody's answer.
+  if (RouteCounters::is_failure(static_cast<unsigned>(ctx.answer.rcode))) stage = 0;
   const AnswerObserver::Event event{
       ctx.query,       ctx.client, ctx.local,
       ctx.transport,   ctx.received_ns,

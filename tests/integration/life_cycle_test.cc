@@ -114,8 +114,9 @@ TEST_F(LifeCycle, TcpConnectionsSurviveAReload) {
   TcpClient connection(endpoint());
   EXPECT_EQ(connection.exchange(Query{.name = kName}).answer.at(0).ttl, 5U);
   directory_.replace("Corefile", corefile(6));
-  EXPECT_TRUE(until([&] { return ttl() == 6; })) << server_->output();
-  EXPECT_EQ(connection.exchange(Query{.name = kName}).answer.at(0).ttl, 6U);
+  // Its worker may take the new configuration a moment after another one did.
+  EXPECT_TRUE(until([&] { return connection.exchange(Query{.name = kName}).answer.at(0).ttl == 6; }))
+      << server_->output();
 }
 
 TEST_F(LifeCycle, CountersGoOnAfterAReload) {

@@ -151,6 +151,23 @@ TEST_F(Operations, LogLinesAreCoreDnss) {
   EXPECT_EQ(line.back(), 's');
 }
 
+TEST_F(Operations, FailuresAreLoggedAsCoreDnsDoes) {
+  const auto nobody = directory_.write("resolv.conf", "# names no server\n");
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  errors\n  log . \"{combined} {/meta} {what}\"\n  forward . " +
+                 nobody.string() + "\n}\n");
+  const Query query{.name = "www.example.org.", .edns = Edns{}, .id = 4712};
+  UdpClient client(endpoint());
+  (void)client.exchange(query);
+  const std::string line = line_with(" - 4712 ");
+  const std::string expected =
+      "[INFO] " + local_endpoint(client.descriptor()).text() +
+      " - 4712 \"A IN www.example.org. udp " + std::to_string(encode(query).size()) +
+      " false 1232\" SERVFAIL qr,rd " + std::to_string(12 + name_octets(query.name).size() + 4) + " 0.";
+  EXPECT_EQ(line.substr(0, expected.size()), expected);
+  EXPECT_NE(line.find("s \"0\" - {what}"), std::string::npos) << line;
+  EXPECT_TRUE(server_->wait_for_output("[ERROR] plugin/errors: 2 www.example.org. A: "));
+}
+
 TEST_F(Operations, ErrorsAreConsolidated) {
   const auto nobody = directory_.write("resolv.conf", "# names no server\n");
   serve_corefile(".:0 {\n  bind 127.0.0.1\n  errors {\n    consolidate 300ms \".*\" warning "
