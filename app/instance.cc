@@ -144,6 +144,7 @@ dns::Configuration build_configuration(const Corefile& corefile, Environment& en
           mine = std::make_shared<dns::Route>();
           mine->stages = route->stages;
           mine->observers = route->observers;
+          mine->cache = route->cache;
           mine->udp_size = route->udp_size;
           mine->rotate = route->rotate;
           mine->zone_text = key.zone;
@@ -203,6 +204,7 @@ void Instance::apply(const Corefile& corefile) {
   auto environment = std::make_unique<Environment>(
       Environment{server_->reclaim(), server_->worker_count(), logger_, {}, {}, options_.registry, false});
   environment->metrics = metrics_;
+  environment->fatal = options_.fatal;
   auto configuration = build_configuration(corefile, *environment, options_.dns_port);
   // Whatever can fail comes first: what is bound here is closed again when it does.
   std::shared_ptr<HttpServer::Prepared> prepared;
@@ -237,9 +239,11 @@ void Instance::apply(const Corefile& corefile) {
   }
   readiness_->replace(std::move(sources), environment_->admin.ready_continuously);
   if (environment) {
+    for (const auto& companion : environment->companions) companion->stop();
     for (auto& [key, data] : environment->clusters) data.source->stop();
   }
   environment.reset();
+  for (const auto& companion : environment_->companions) companion->start(io_);
   for (auto& [key, data] : environment_->clusters) data.source->watch(io_, logger_);
   if (http_ != nullptr) serve_http(std::move(prepared));
   if (self_check_ == nullptr && !environment_->admin.ready.empty()) {
@@ -337,6 +341,7 @@ void Instance::stop() {
   if (server_ == nullptr) return;
   server_->stop();
   if (environment_) {
+    for (const auto& companion : environment_->companions) companion->stop();
     for (auto& [key, data] : environment_->clusters) data.source->stop();
   }
   environment_.reset();

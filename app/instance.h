@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ struct InstanceOptions {
   dns::TcpLimits tcp;
   // For `kubernetes` directives without a source; see Environment::handed_in.
   std::shared_ptr<ClusterSource> registry;
+  // See Environment::fatal.
+  std::function<void(const std::string&)> fatal;
 };
 
 // One per server; several can stand in one process. All calls on the control thread, which also

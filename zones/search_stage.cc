@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "dns/cache/cache_stage.h"
 #include "dns/forward/chain.h"
 #include "dns/forward/relay.h"
 #include "dns/query/encoder.h"
@@ -219,12 +220,12 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
         dns::find_upstream(*query_->route, candidate_.view(), query_->client);
     if (upstream == nullptr) return false;
     const auto request = dns::make_request(query_->query, candidate_.view());
-    upstream->ask(*query_->worker, request,
-                  [self = shared_from_this()](const dns::Upstream::Reply& reply) {
-                    if (self->take(reply)) return;
-                    ++self->index_;
-                    self->run();
-                  });
+    dns::ask_through_cache(*query_->route, *upstream, *query_->worker, request,
+                           [self = shared_from_this()](const dns::Upstream::Reply& reply) {
+                             if (self->take(reply)) return;
+                             ++self->index_;
+                             self->run();
+                           });
     return true;
   }
 
@@ -268,10 +269,11 @@ class SearchStage::Walk : public std::enable_shared_from_this<Walk> {
     if (upstream_failed_) return dns::answer_failure(*query_, failure_);
     if (dns::Upstream* const upstream =
             dns::find_upstream(*query_->route, query_->query.name(), query_->client)) {
-      upstream->ask(*query_->worker, {query_->packet.data(), query_->query.size},
-                    [self = shared_from_this()](const dns::Upstream::Reply& reply) {
-                      dns::relay(*self->query_, reply);
-                    });
+      dns::ask_through_cache(*query_->route, *upstream, *query_->worker,
+                             {query_->packet.data(), query_->query.size},
+                             [self = shared_from_this()](const dns::Upstream::Reply& reply) {
+                               dns::relay(*self->query_, reply);
+                             });
       return;
     }
     reset_answer();

@@ -1,6 +1,7 @@
 // The table of directives. Adding one is adding a file beside this and a line to table.cc.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
 #include <spdlog/logger.h>
 
 #include "app/admin/metrics.h"
@@ -31,6 +33,20 @@ struct ClusterData {
   std::map<std::string, Table> tables;  // by their options
 };
 
+// Something of a configuration that lives on the control thread beside the workers: a file that is
+// followed, for example.
+class Companion {
+ public:
+  Companion() = default;
+  Companion(const Companion&) = delete;
+  Companion& operator=(const Companion&) = delete;
+  virtual ~Companion() = default;
+  // The configuration is served from now on.
+  virtual void start(boost::asio::io_context& io) = 0;
+  // It is not any more; no handler of this may run afterwards.
+  virtual void stop() noexcept = 0;
+};
+
 // What the directives of all server blocks share while a configuration is built.
 struct Environment {
   dns::ReclaimDomain& reclaim;
@@ -52,6 +68,18 @@ struct Environment {
   // Filled while the configuration is built; see Metrics::replace.
   std::vector<Metrics::Plugin> plugins = {};
   std::vector<Metrics::Collector> collectors = {};
+  // Started once this configuration is served, stopped when another one has taken over.
+  std::vector<std::shared_ptr<Companion>> companions = {};
+  // Ends the program with this message; any thread. Empty where nothing may end it: in a program
+  // that embeds the server.
+  std::function<void(const std::string&)> fatal = {};
+};
+
+// What happens when an upstream turns out to be this server itself.
+enum class LoopAction : std::uint8_t {
+  Watch,  // without `loop`: that upstream is not asked any more
+  Probe,  // `loop`: the same, and it is looked for at the start
+  Fatal,  // `loop fatal`: the program ends, as CoreDNS does
 };
 
 // One server block while it is built.
@@ -61,6 +89,7 @@ struct BlockSetup {
   dns::Route& route;
   bool rotate = true;  // round robin, see `loadbalance`
   bool count = false;  // see `prometheus`
+  LoopAction loop = LoopAction::Watch;  // see `loop`
 };
 
 struct DirectiveSpec {
@@ -88,6 +117,10 @@ void set_up_errors(const Directive&, BlockSetup&);
 void set_up_log(const Directive&, BlockSetup&);
 void set_up_loadbalance(const Directive&, BlockSetup&);
 void set_up_kubernetes(const Directive&, BlockSetup&);
+void set_up_hosts(const Directive&, BlockSetup&);
+void set_up_cache(const Directive&, BlockSetup&);
+void set_up_loop(const Directive&, BlockSetup&);
+void set_up_proxy(const Directive&, BlockSetup&);
 void set_up_search(const Directive&, BlockSetup&);
 void set_up_forward(const Directive&, BlockSetup&);
 void set_up_whoami(const Directive&, BlockSetup&);

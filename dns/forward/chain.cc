@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dns/cache/cache_stage.h"
 #include "dns/forward/relay.h"
 #include "dns/query/encoder.h"
 #include "dns/server/reclaim.h"
@@ -118,8 +119,8 @@ class ChainFollower : public std::enable_shared_from_this<ChainFollower> {
       return query_->finish(answer_);
     }
     const auto request = make_request(query_->query, target_.view());
-    upstream->ask(
-        *query_->worker, request,
+    ask_through_cache(
+        *query_->route, *upstream, *query_->worker, request,
         [self = shared_from_this()](const Upstream::Reply& reply) { self->on_reply(reply); });
   }
 

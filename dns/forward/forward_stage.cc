@@ -1,5 +1,6 @@
 #include "dns/forward/forward_stage.h"
 
+#include "dns/cache/cache_stage.h"
 #include "dns/forward/chain.h"
 #include "dns/forward/relay.h"
 
@@ -32,6 +33,7 @@ class RelayExchange final : public UpstreamChannel::Exchange {
 
   void done(const Upstream::Reply& reply) noexcept override {
     if (reply.ok && leads_inside(reply.message)) return;
+    if (reply.ok && keep_and_answer(*query_, reply.message)) return;
     relay(*query_, reply);
   }
 

@@ -60,6 +60,7 @@ struct Answer {
   bool authoritative = false;
   bool recursion_available = false;
   bool truncated = false;  // incomplete for another reason than room
+  bool authentic_data = false;  // AD, as an upstream said
   ExtendedErrorNote error;
 
   std::array<AnswerName, kMaxNames> names;
@@ -76,7 +77,7 @@ struct Answer {
 
   void reset(const std::uint8_t* question_name, std::uint8_t question_name_size) noexcept {
     rcode = Rcode::NoError;
-    authoritative = recursion_available = truncated = false;
+    authoritative = recursion_available = truncated = authentic_data = false;
     error.set = false;
     names[0] = {question_name, question_name_size, question_name_size, kHeaderSize};
     name_count = 1;

@@ -307,6 +307,7 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
     ++counts[2];
   }
   put_header(query, answer, truncated, counts[0], counts[1], counts[2], out);
+  if (answer.authentic_data) out[3] = static_cast<std::uint8_t>(out[3] | kFlagAD);
   return static_cast<std::size_t>(end - out);
 }
 

@@ -27,6 +27,7 @@ class Route;
 class Upstream;
 class LocalData;
 class ReclaimDomain;
+class AnswerCache;
 struct WorkerContext;
 
 enum class Transport : std::uint8_t { Udp, Tcp };
@@ -228,6 +229,7 @@ class Route : public std::enable_shared_from_this<Route> {
   std::vector<std::shared_ptr<Stage>> stages;
   std::vector<std::shared_ptr<AnswerObserver>> observers;
   std::shared_ptr<RouteCounters> counters;  // nullptr: nothing is counted
+  std::shared_ptr<AnswerCache> cache;  // of upstreams' answers; nullptr: none
   std::string zone_text;        // as configured, for logs and metrics: "."
   std::string server_text;      // "dns://:53"
   std::uint16_t udp_size = kDefaultUdpSize;  // largest UDP response, and what our OPT announces

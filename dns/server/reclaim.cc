@@ -9,20 +9,23 @@ ReclaimDomain::~ReclaimDomain() {
 }
 
 void ReclaimDomain::retire(void* object, void (*destroy)(void*)) {
-  waiting_.push_back({object, destroy, epoch_.load(std::memory_order_relaxed)});
+  waiting_.push_back({object, destroy, mark()});
 }
 
-void ReclaimDomain::collect() {
-  if (waiting_.empty()) return;
-  // Readers that enter from here on carry a later epoch than all that waits.
-  const std::uint64_t now = epoch_.load(std::memory_order_relaxed) + 1;
-  epoch_.store(now, std::memory_order_seq_cst);
-  std::uint64_t oldest = now;
+std::uint64_t ReclaimDomain::oldest_reader() noexcept {
+  // Readers that enter from here on carry this epoch or a later one.
+  std::uint64_t oldest = epoch_.load(std::memory_order_seq_cst);
   for (Slot& slot : slots_) {
     // A read-modify-write, so that it is ordered with the exchange in enter().
     const std::uint64_t epoch = slot.epoch.fetch_add(0, std::memory_order_seq_cst);
     if (epoch != 0 && epoch < oldest) oldest = epoch;
   }
+  return oldest;
+}
+
+void ReclaimDomain::collect() {
+  if (waiting_.empty()) return;
+  const std::uint64_t oldest = oldest_reader();
   while (!waiting_.empty() && waiting_.front().epoch < oldest) {
     const Waiting w = waiting_.front();
     waiting_.pop_front();

@@ -1,7 +1,9 @@
 // Frees old published data once no worker can still be reading it.
 //
 // Readers are workers: each owns a counter on a cache line of its own and writes it twice a batch;
-// nothing that workers share is ever written by them. One control thread publishes and frees.
+// nothing that workers share is written by them on the way of a query. The control thread publishes
+// tables and frees them. Structures that workers fill themselves (the cache) keep what they took out
+// and ask here when nobody can still be reading it.
 #pragma once
 
 #include <atomic>
@@ -47,6 +49,16 @@ class ReclaimDomain {
 
   // Control thread: frees what every reader has passed. Cheap when nothing waits.
   void collect();
+
+  // For whoever keeps its own garbage, on any thread: objects that were made unreachable before
+  // mark() may be freed once oldest_reader() is beyond what it returned.
+  [[nodiscard]] std::uint64_t mark() noexcept {
+    return epoch_.fetch_add(1, std::memory_order_seq_cst);
+  }
+  // The epoch of the reader that has been inside for longest, the present one when there is none.
+  // Touches every reader's cache line: call it once for many objects.
+  [[nodiscard]] std::uint64_t oldest_reader() noexcept;
+
   // Number of objects that wait.
   [[nodiscard]] std::size_t pending() const noexcept { return waiting_.size(); }
   [[nodiscard]] unsigned readers() const noexcept { return static_cast<unsigned>(slots_.size()); }
@@ -63,7 +75,7 @@ class ReclaimDomain {
   };
 
   std::vector<Slot> slots_;
-  alignas(128) std::atomic<std::uint64_t> epoch_{1};  // written by the control thread only
+  alignas(128) std::atomic<std::uint64_t> epoch_{1};
   std::deque<Waiting> waiting_;
 };
 
