@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include "app/corefile/error.h"
@@ -60,6 +61,13 @@ int run_server(const RunOptions& options) {
   try {
     InstanceOptions instance_options;
     instance_options.dns_port = options.dns_port;
+    std::string fatal;
+    instance_options.fatal = [&io, &fatal](const std::string& message) {
+      boost::asio::post(io, [&io, &fatal, message] {
+        fatal = message;
+        io.stop();
+      });
+    };
     Instance instance(io, logger, instance_options);
     Reloader reloader(io, logger, options.read, instance);
     reloader.on_served([&] {
@@ -105,7 +113,9 @@ int run_server(const RunOptions& options) {
     reloads.async_wait(on_reload);
     io.run();
     instance.stop();
-    return code;
+    if (fatal.empty()) return code;
+    logger->critical("{}", fatal);
+    return 1;
   } catch (const std::exception& e) {
     logger->flush();
     std::cerr << "clusterdns: " << e.what() << "\n";

@@ -49,9 +49,11 @@ constexpr std::array kDirectives = {
     // no cache, and must never be stale.
     DirectiveSpec{"cache", "cache [TTL] [ZONES…] { success CAPACITY [TTL] [MINTTL] … }",
                   "keeps answers of upstreams", &set_up_cache},
-    later("loop"),
+    DirectiveSpec{"loop", "loop [fatal]", "looks for upstreams that lead back here at the start",
+                  &set_up_loop},
     DirectiveSpec{"forward", "forward FROM TO… { except ZONE… }", "asks other servers",
                   &set_up_forward, true, true},
+    DirectiveSpec{"proxy", "proxy FROM TO…", "the old name of forward", &set_up_proxy, true, true},
     later("grpc"), later("erratic"),
     DirectiveSpec{"whoami", "whoami", "answers with the client's address", &set_up_whoami},
     later("on"), later("sign"), later("view"), later("nomad"),

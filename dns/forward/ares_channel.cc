@@ -236,6 +236,7 @@ int AresChannel::open_socket(int family, int type) noexcept {
     return -1;
   }
   socket_ = std::move(socket);
+  ++sockets_opened_;
   return fd;
 }
 

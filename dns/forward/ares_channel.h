@@ -124,6 +124,8 @@ class AresChannel {
   // Requests sent so far, and when the first was.
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] std::chrono::steady_clock::time_point opened() const noexcept { return opened_; }
+  // Sockets opened so far: TCP connections are made again when the other side closed them.
+  [[nodiscard]] std::uint64_t sockets_opened() const noexcept { return sockets_opened_; }
 
  private:
   struct Socket;
@@ -155,6 +157,7 @@ class AresChannel {
   std::bitset<65536> ids_in_use_;
   unsigned outstanding_ = 0;
   std::uint64_t sent_ = 0;
+  std::uint64_t sockets_opened_ = 0;
   std::chrono::steady_clock::time_point opened_{};
   bool got_tcp_data_ = false;
 };

@@ -1,6 +1,9 @@
 // `forward`: everything below its zone goes to upstreams (CoreDNS's forward plugin).
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,9 +25,23 @@ class ForwardStage final : public Stage, public Upstream {
     std::vector<Name> excepts;  // lower-case; names at and below these are not
     // Whose queries are forwarded. An open resolver is a tool for others' attacks.
     AddressRanges clients = AddressRanges::loopback_and_private();
+    // Clients' queries under way at once, of all workers; more are REFUSED. 0: no limit but
+    // UpstreamChannel's.
+    std::uint32_t max_concurrent = 0;
+    // Bit per rcode: such replies are not the answer when a later forward stage takes the name; that
+    // is asked then. The same for NODATA.
+    std::uint16_t next = 0;
+    bool next_on_nodata = false;
+    // Looks for loops at the start, not only when nothing answers.
+    bool probe_loops = false;
+    // An upstream leads back to this server: a probe came in from `client` at `local`. Called once
+    // for each time it begins, on a worker's thread. May be empty.
+    std::function<void(const Endpoint& upstream, const Endpoint& client, const Endpoint& local)>
+        on_loop;
   };
 
-  explicit ForwardStage(Options options);
+  // `workers` is how many will attach.
+  explicit ForwardStage(Options options, unsigned workers = 1);
   ~ForwardStage() override;
 
   // Stage
@@ -50,13 +67,36 @@ class ForwardStage final : public Stage, public Upstream {
     std::uint64_t failed = 0;
     std::uint64_t over_limit = 0;
     std::uint64_t ticks = 0;  // of the workers' timers
+    std::uint64_t all_dead = 0;
+    std::uint64_t rejected = 0;  // over max_concurrent
   };
   [[nodiscard]] Totals totals() const;
+  // One upstream's, as UpstreamCounters.
+  struct UpstreamTotals {
+    Endpoint endpoint;
+    std::uint64_t requests = 0;
+    std::array<std::uint64_t, kCountedRcodes> replies{};
+    std::array<std::array<std::uint64_t, kDurationBuckets>, kCountedRcodes> durations{};
+    std::array<std::uint64_t, kCountedRcodes> duration_sum_ns{};
+    std::uint64_t failed_checks = 0;
+    std::array<std::uint64_t, 2> socket_reused{};  // by Transport
+    std::array<std::uint64_t, 2> socket_opened{};
+    bool looped = false;
+  };
+  [[nodiscard]] std::vector<UpstreamTotals> upstream_totals() const;
 
  private:
+  class RelayExchange;
+  friend class RelayExchange;
+
+  // True when the query is a probe of ours that came back.
+  [[nodiscard]] bool is_loop_probe(const QueryContext& ctx) noexcept;
   [[nodiscard]] std::shared_ptr<UpstreamChannel> channel_of(WorkerContext& worker) noexcept;
 
   const Options options_;
+  const std::shared_ptr<LoopProbes> loops_;
+  std::atomic<std::uint32_t> under_way_{0};  // counted only with max_concurrent
+  std::atomic<std::uint64_t> rejected_{0};
   // By worker; each worker uses its own element without the lock. Sized at the first attach.
   std::vector<std::shared_ptr<UpstreamChannel>> channels_;
   mutable std::mutex mutex_;  // guards size and elements for attach, detach and totals

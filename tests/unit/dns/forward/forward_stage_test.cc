@@ -256,11 +256,11 @@ TEST_F(ForwardTest, ADeadUpstreamCostsNoClientTimeOnceItIsKnown) {
   ForwardTimings timings = quick_timings();
   timings.probe_every = std::chrono::hours(1);
   forward_to({dead.endpoint(), live.endpoint()}, timings);
-  for (unsigned i = 0; i < UpstreamChannel::kSilentToDead; ++i) {
+  for (unsigned i = 0; i < ForwardOptions{}.max_fails; ++i) {
     (void)converse({.qname = "example.com"});
   }
   const std::size_t known = dead.requests.size();
-  EXPECT_EQ(known, UpstreamChannel::kSilentToDead);
+  EXPECT_EQ(known, ForwardOptions{}.max_fails);
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(converse({.qname = "example.com"}).answer.size(), 1u);
   }
