@@ -7,6 +7,7 @@
 #include <new>
 
 #include "dns/query/encoder.h"
+#include "dns/wire/plain_size.h"
 
 namespace clusterdns::dns {
 namespace {
@@ -87,6 +88,7 @@ class AnswerCache::Entry {
   std::uint64_t hash = 0;
   std::uint32_t life = 0;    // seconds
   std::uint32_t octets = 0;  // of the whole allocation
+  std::uint32_t saved = 0;   // octets that compression saved in the upstream's message
   std::uint16_t flags = 0;   // second word of the header
   std::uint16_t qtype = 0;
   std::uint16_t begin = 0;                 // where the records start in a message
@@ -176,6 +178,8 @@ Written write_section(const RRsetRef& section, Encoder& encoder) noexcept {
   for (std::size_t i = 0; i < records; ++i) store_u32(at + (offsets[i] - begin), section.ttl);
   encoder.skip(end - begin);
   encoder.add_records(static_cast<std::uint32_t>(records));
+  // Known of all sections together, and told with the first of them.
+  if (begin == entry.begin && records == entry.records[index]) encoder.add_saved(entry.saved);
   return records == entry.records[index] ? Written::All : Written::Part;
 }
 
@@ -371,6 +375,7 @@ const AnswerCache::Entry* AnswerCache::store(const Query& query,
   entry->stored_ns = now_ns;
   entry->life = plan.life;
   entry->octets = static_cast<std::uint32_t>(octets);
+  entry->saved = static_cast<std::uint32_t>(plain_size(reply) - reply.size());
   entry->flags = load_u16(reply.data() + 2);
   entry->qtype = static_cast<std::uint16_t>(query.qtype);
   entry->begin = static_cast<std::uint16_t>(plan.begin);

@@ -1,7 +1,6 @@
 #include "dns/cache/cache_stage.h"
 
 #include "dns/forward/chain.h"
-#include "dns/server/worker.h"
 
 namespace clusterdns::dns {
 namespace {

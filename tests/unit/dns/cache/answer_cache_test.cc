@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "dns/query/encoder.h"
+#include "dns/wire/plain_size.h"
 #include "tests/unit/dns/forward/conversation.h"
 
 namespace clusterdns::dns::testing {
@@ -154,6 +155,25 @@ TEST_F(AnswerCacheTest, ATtlOfNoughtIsNotKeptWithoutAMinimum) {
   EXPECT_TRUE(store_a("example.com", 1));
   // RFC 2181 section 8: the top bit makes it nought.
   EXPECT_FALSE(store_a("example.net", 0x80000001));
+}
+
+// CoreDNS reports the size of responses before compression.
+TEST_F(AnswerCacheTest, TheSizeWithoutCompressionIsKnown) {
+  ASSERT_TRUE(store({.qname = "www.example"}, [](Message& reply) {
+    reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example", 300));
+    reply.answer.push_back(a_record("host.example", "192.0.2.1", 20));
+    reply.authority.push_back(name_record("example", RRType::NS, "ns.example"));
+  }));
+  const Question question({.qname = "www.example"});
+  const auto* const entry = cache().find(question.query, now_, 0);
+  ASSERT_NE(entry, nullptr);
+  Answer answer;
+  answer.reset(question.query.lower.data(), question.query.qname_size);
+  cache().fill(*entry, question.query, now_, answer);
+  Octets out(kMaxMessageSize);
+  out.resize(encode_answer(question.query, answer, kDefaultUdpSize, out.data(), kMaxMessageSize));
+  EXPECT_EQ(answer.plain_size, plain_size(out));
+  EXPECT_GT(answer.plain_size, out.size());
 }
 
 TEST_F(AnswerCacheTest, TheShortestTtlIsThatOfAll) {
