@@ -127,8 +127,7 @@ TEST_F(AnswerCacheTest, WhatIsNotTakenAtAll) {
   EXPECT_FALSE(taken({.qname = "example.com", .type = RRType::AXFR}));
   // A client's subnet behind a cookie: RFC 7871, RFC 7873.
   const Octets cookie{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
-  Octets subnet = cookie;
-  for (const std::uint8_t octet : {0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2}) subnet.push_back(octet);
+  const Octets subnet{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2};
   EXPECT_TRUE(taken({.qname = "example.com", .edns = true, .options = cookie}));
   EXPECT_FALSE(taken({.qname = "example.com", .edns = true, .options = subnet}));
 }
