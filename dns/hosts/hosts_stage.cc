@@ -119,6 +119,7 @@ LocalData::Outcome HostsStage::look_up(NameView name, RRType type, std::uint8_t 
     if (!falls_through(name)) outcome.found = Found::NXDomain;
     return outcome;
   }
+  outcome.ttl = options_.hosts.ttl;
   if (add_records(*host, type, owner, answer)) {
     outcome.found = Found::Data;
   } else if (!options_.fall_through_unsupported || type == RRType::A || type == RRType::AAAA ||
