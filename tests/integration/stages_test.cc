@@ -176,7 +176,9 @@ TEST_F(Stages, ADeadUpstreamCostsLittle) {
   EXPECT_EQ(addresses("web.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
   EXPECT_GT(refused, 0U);
   EXPECT_LE(server_->open_descriptors(), descriptors + 8);
-  if (kBuildFactor == 1) EXPECT_LE(resident_kib(server_->pid()), memory + 16 * 1024);
+  if (kBuildFactor == 1) {
+    EXPECT_LE(resident_kib(server_->pid()), memory + 16 * 1024);
+  }
 }
 
 }  // namespace
