@@ -89,17 +89,19 @@ class Circle : public Stages {
                       "    manifests %M\n  }\n  " +
                       more + "\n  forward . " + other.text() + "\n}\n");
   }
-  void start(const std::string& more = "") {
+  void SetUp() override {
+    Stages::SetUp();
     a_ = unused_endpoint("127.0.0.1");
     do {
       b_ = unused_endpoint("127.0.0.1");
     } while (b_.port == a_.port);
-    const auto a = directory_.write("A", corefile(a_, b_, more));
     const auto b = directory_.write("B", corefile(b_, a_));
-    server_.emplace(ProcessOptions{.arguments = {"-conf", a.string()}});
-    server_->wait_until_listening();
     second_.emplace(ProcessOptions{.arguments = {"-conf", b.string()}});
     second_->wait_until_listening();
+  }
+  void start(const std::string& more = "") {
+    const auto a = directory_.write("A", corefile(a_, b_, more));
+    server_.emplace(ProcessOptions{.arguments = {"-conf", a.string()}});
   }
   Endpoint a_;
   Endpoint b_;
@@ -108,6 +110,7 @@ class Circle : public Stages {
 
 TEST_F(Circle, OneQueryDoesNotMultiply) {
   start();
+  server_->wait_until_listening();
   const std::size_t descriptors = server_->open_descriptors();
   UdpClient client(a_);
   client.send(encode(Query{.name = "www.example.com.", .edns = Edns{}}));
@@ -125,8 +128,6 @@ TEST_F(Circle, OneQueryDoesNotMultiply) {
 
 TEST_F(Circle, LoopFatalEndsTheProgram) {
   start("loop fatal");
-  UdpClient client(a_);
-  client.send(encode(Query{.name = "www.example.com."}));
   const auto code = server_->wait_for_exit(Deadline::after(std::chrono::seconds(20)));
   ASSERT_TRUE(code.has_value()) << server_->output();
   EXPECT_EQ(*code, 1);
