@@ -68,9 +68,10 @@ void check_names(const ServerBlock& block) {
 }
 
 std::shared_ptr<dns::Route> build_route(const ServerBlock& block, Environment& environment,
-                                        bool* count) {
+                                        std::string server, bool* count) {
   auto route = std::make_shared<dns::Route>();
   BlockSetup setup{block, environment, *route};
+  setup.server = std::move(server);
   for (const DirectiveSpec& spec : directives()) {
     if (spec.set_up == nullptr) continue;
     for (const Directive& directive : block.directives) {
@@ -125,7 +126,8 @@ dns::Configuration build_configuration(const Corefile& corefile, Environment& en
   for (std::size_t i = 0; i < corefile.blocks.size(); ++i) {
     const ServerBlock& block = corefile.blocks[i];
     bool counts = false;
-    const std::shared_ptr<dns::Route> route = build_route(block, environment, &counts);
+    const std::shared_ptr<dns::Route> route = build_route(
+        block, environment, listens[i].empty() ? "" : server_text(listens[i].front()), &counts);
     counts = counts && environment.metrics != nullptr;
     any_counts = any_counts || counts;
     std::vector<std::string> stages;

@@ -9,6 +9,7 @@
 
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
+#include "app/directives/stage_metrics.h"
 #include "dns/cache/cache_stage.h"
 
 namespace clusterdns::app {
@@ -80,7 +81,10 @@ void set_up_cache(const Directive& directive, BlockSetup& setup) {
     }
     require_no_block(p);
   }
+  std::string labels;
+  for (const dns::Name& zone : options.zones) labels += (labels.empty() ? "" : ",") + zone.to_text();
   auto cache = std::make_shared<dns::AnswerCache>(std::move(options), setup.environment.reclaim);
+  setup.environment.collectors.push_back(cache_metrics(cache, setup.server, std::move(labels)));
   setup.route.cache = cache;
   setup.route.stages.push_back(std::make_shared<dns::CacheStage>(std::move(cache)));
 }

@@ -89,6 +89,7 @@ struct BlockSetup {
   dns::Route& route;
   bool rotate = true;  // round robin, see `loadbalance`
   bool count = false;  // see `prometheus`
+  std::string server = {};  // the label of series that stages count for themselves: "dns://:53"
   LoopAction loop = LoopAction::Watch;  // see `loop`
 };
 

@@ -21,6 +21,7 @@
 
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
+#include "app/directives/stage_metrics.h"
 #include "dns/forward/forward_stage.h"
 #include "dns/forward/upstream_address.h"
 #include "dns/wire/message_reader.h"
@@ -245,8 +246,9 @@ void set_up_forward(const Directive& directive, BlockSetup& setup) {
       logger->error("{}{}", what, kLoopAdvice);
     }
   };
-  setup.route.stages.push_back(
-      std::make_shared<dns::ForwardStage>(std::move(options), setup.environment.workers));
+  auto stage = std::make_shared<dns::ForwardStage>(std::move(options), setup.environment.workers);
+  setup.environment.collectors.push_back(forward_metrics(stage));
+  setup.route.stages.push_back(std::move(stage));
 }
 
 }  // namespace clusterdns::app

@@ -8,6 +8,7 @@
 // }
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
+#include "app/directives/stage_metrics.h"
 #include "app/hosts_file.h"
 
 namespace clusterdns::app {
@@ -77,6 +78,7 @@ void set_up_hosts(const Directive& directive, BlockSetup& setup) {
   Environment& environment = setup.environment;
   const auto stage =
       std::make_shared<dns::HostsStage>(std::move(options), environment.reclaim);
+  environment.collectors.push_back(hosts_metrics(stage, path.string()));
   const auto file = std::make_shared<HostsFile>(std::move(path), std::move(lines), stage,
                                                 environment.logger, follow);
   if (!environment.check_only) file->load();

@@ -129,7 +129,12 @@ ForwardStage::ForwardStage(Options options, unsigned workers)
         options.forward.loop_zone = options.zone;
         return std::move(options);
       }()),
-      loops_(std::make_shared<LoopProbes>(options_.forward.upstreams.size(), workers)) {}
+      loops_(std::make_shared<LoopProbes>(options_.forward.upstreams.size(), workers)),
+      gone_upstreams_(options_.forward.upstreams.size()) {
+  for (std::size_t i = 0; i < gone_upstreams_.size(); ++i) {
+    gone_upstreams_[i].endpoint = options_.forward.upstreams[i];
+  }
+}
 
 ForwardStage::~ForwardStage() = default;
 
@@ -145,7 +150,10 @@ void ForwardStage::attach(WorkerContext& worker) {
 void ForwardStage::detach(WorkerContext& worker) noexcept {
   std::shared_ptr<UpstreamChannel> last;  // released outside the lock
   const std::lock_guard lock(mutex_);
-  if (worker.index < channels_.size()) last = std::move(channels_[worker.index]);
+  if (worker.index >= channels_.size() || !channels_[worker.index]) return;
+  last = std::move(channels_[worker.index]);
+  add(gone_, *last);
+  add(gone_upstreams_, *last);
 }
 
 // Queries that go on after detach() get a channel for themselves, which their own end closes.
@@ -215,47 +223,52 @@ void ForwardStage::ask(WorkerContext& worker, std::span<const std::uint8_t> requ
   channel_of(worker)->ask(std::make_unique<CallbackExchange>(request, std::move(callback)));
 }
 
-ForwardStage::Totals ForwardStage::totals() const {
-  Totals totals;
-  const std::lock_guard lock(mutex_);
-  for (const auto& channel : channels_) {
-    if (!channel) continue;
-    const ForwardCounters& counters = channel->counters();
-    totals.questions += counters.questions.load(std::memory_order_relaxed);
+void ForwardStage::add(Totals& totals, const UpstreamChannel& channel) noexcept {
+  const ForwardCounters& counters = channel.counters();
+  totals.questions += counters.questions.load(std::memory_order_relaxed);
+  totals.requests += counters.requests.load(std::memory_order_relaxed);
+  totals.failed += counters.failed.load(std::memory_order_relaxed);
+  totals.over_limit += counters.over_limit.load(std::memory_order_relaxed);
+  totals.ticks += counters.ticks.load(std::memory_order_relaxed);
+  totals.all_dead += counters.all_dead.load(std::memory_order_relaxed);
+}
+
+void ForwardStage::add(std::vector<UpstreamTotals>& all, const UpstreamChannel& channel) noexcept {
+  const auto add_each = [](auto& to, const auto& from) {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i].load(std::memory_order_relaxed);
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    UpstreamTotals& totals = all[i];
+    const UpstreamCounters& counters = channel.counters(i);
     totals.requests += counters.requests.load(std::memory_order_relaxed);
-    totals.failed += counters.failed.load(std::memory_order_relaxed);
-    totals.over_limit += counters.over_limit.load(std::memory_order_relaxed);
-    totals.ticks += counters.ticks.load(std::memory_order_relaxed);
-    totals.all_dead += counters.all_dead.load(std::memory_order_relaxed);
+    totals.failed_checks += counters.failed_checks.load(std::memory_order_relaxed);
+    add_each(totals.replies, counters.replies);
+    add_each(totals.duration_sum_ns, counters.duration_sum_ns);
+    add_each(totals.socket_reused, counters.socket_reused);
+    add_each(totals.socket_opened, counters.socket_opened);
+    for (std::size_t rcode = 0; rcode < kCountedRcodes; ++rcode) {
+      add_each(totals.durations[rcode], counters.durations[rcode]);
+    }
+  }
+}
+
+ForwardStage::Totals ForwardStage::totals() const {
+  const std::lock_guard lock(mutex_);
+  Totals totals = gone_;
+  for (const auto& channel : channels_) {
+    if (channel) add(totals, *channel);
   }
   totals.rejected = rejected_.load(std::memory_order_relaxed);
   return totals;
 }
 
 std::vector<ForwardStage::UpstreamTotals> ForwardStage::upstream_totals() const {
-  const auto add = [](auto& to, const auto& from) {
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i].load(std::memory_order_relaxed);
-  };
-  std::vector<UpstreamTotals> all(options_.forward.upstreams.size());
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    UpstreamTotals& totals = all[i];
-    totals.endpoint = options_.forward.upstreams[i];
-    totals.looped = loops_->looped(i);
-    for (const auto& channel : channels_) {
-      if (!channel) continue;
-      const UpstreamCounters& counters = channel->counters(i);
-      totals.requests += counters.requests.load(std::memory_order_relaxed);
-      totals.failed_checks += counters.failed_checks.load(std::memory_order_relaxed);
-      add(totals.replies, counters.replies);
-      add(totals.duration_sum_ns, counters.duration_sum_ns);
-      add(totals.socket_reused, counters.socket_reused);
-      add(totals.socket_opened, counters.socket_opened);
-      for (std::size_t rcode = 0; rcode < kCountedRcodes; ++rcode) {
-        add(totals.durations[rcode], counters.durations[rcode]);
-      }
-    }
+  std::vector<UpstreamTotals> all = gone_upstreams_;
+  for (const auto& channel : channels_) {
+    if (channel) add(all, *channel);
   }
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].looped = loops_->looped(i);
   return all;
 }
 

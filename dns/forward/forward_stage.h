@@ -60,7 +60,7 @@ class ForwardStage final : public Stage, public Upstream {
            Callback callback) override;
 
   [[nodiscard]] const Options& options() const noexcept { return options_; }
-  // For metrics: sums over the workers that are attached now. Any thread.
+  // For metrics: sums over the workers, those that have detached too. Any thread.
   struct Totals {
     std::uint64_t questions = 0;
     std::uint64_t requests = 0;
@@ -91,6 +91,8 @@ class ForwardStage final : public Stage, public Upstream {
 
   // True when the query is a probe of ours that came back.
   [[nodiscard]] bool is_loop_probe(const QueryContext& ctx) noexcept;
+  static void add(Totals& totals, const UpstreamChannel& channel) noexcept;
+  static void add(std::vector<UpstreamTotals>& all, const UpstreamChannel& channel) noexcept;
   [[nodiscard]] std::shared_ptr<UpstreamChannel> channel_of(WorkerContext& worker) noexcept;
 
   const Options options_;
@@ -100,6 +102,8 @@ class ForwardStage final : public Stage, public Upstream {
   // By worker; each worker uses its own element without the lock. Sized at the first attach.
   std::vector<std::shared_ptr<UpstreamChannel>> channels_;
   mutable std::mutex mutex_;  // guards size and elements for attach, detach and totals
+  Totals gone_;                             // of workers that detached; guarded as channels_
+  std::vector<UpstreamTotals> gone_upstreams_;
 };
 
 }  // namespace clusterdns::dns
