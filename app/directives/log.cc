@@ -101,7 +101,13 @@ class QueryLog final : public dns::AnswerObserver {
     if (token == "remote") return address(event.client);
     if (token == "local") return address(event.local);
     if (token == "port") return std::to_string(event.client.port);
-    if (token == "size") return std::to_string(query.size);
+    if (token == "size") {
+      // CoreDNS looks when it has taken the EDNS options out of the query, to answer with its OPT.
+      const bool answered = query.has_edns && !event.stage.empty();
+      const std::size_t options =
+          answered ? query.opt_end - query.opt_offset - dns::kOptRecordSize : 0;
+      return std::to_string(query.size - options);
+    }
     if (token == "rcode") return dns::rcode_to_text(flags & 0xF);
     if (token == "rsize") return std::to_string(event.plain_size);
     if (token == "duration") return seconds(dns::monotonic_ns() - event.received_ns) + "s";

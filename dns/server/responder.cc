@@ -64,9 +64,11 @@ std::size_t refuse_unrouted(QueryContext& ctx, const ListenerRoutes& routes, std
       refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, limit, code, text);
   if (routes.dropped != nullptr) {
     RouteCounters::Cell& cell = routes.dropped->cell(ctx.worker->index);
-    // CoreDNS adds its OPT before it counts these.
+    // CoreDNS adds its OPT, made of the query's without the options, before it counts these.
+    const std::size_t options =
+        ctx.query.has_edns ? ctx.query.opt_end - ctx.query.opt_offset - kOptRecordSize : 0;
     RouteCounters::count(cell, {ctx.transport == Transport::Tcp, ctx.client.v6, ctx.query.qtype,
-                                ctx.query.dnssec_ok, ctx.query.size,
+                                ctx.query.dnssec_ok, ctx.query.size - options,
                                 ctx.answer.plain_size + (ctx.query.has_edns ? kOptRecordSize : 0),
                                 static_cast<unsigned>(Rcode::Refused), 0});
     RouteCounters::defer_duration(cell, ctx.worker->open_durations);

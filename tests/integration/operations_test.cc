@@ -138,13 +138,14 @@ TEST_F(Operations, HealthIsProbedEachSecond) {
 TEST_F(Operations, LogLinesAreCoreDnss) {
   serve_corefile(
       ".:0 {\n  bind 127.0.0.1\n  log\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n");
-  const Query a{.name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096}, .id = 4711};
+  const Query a{.name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096, .options = {{10, Octets(8)}}},
+                .id = 4711};
   UdpClient client(endpoint());
   (void)client.exchange(a);
   const std::string line = line_with(" - 4711 ");
   const std::string expected =
       "[INFO] " + local_endpoint(client.descriptor()).text() +
-      " - 4711 \"A IN a.default.svc.cluster.local. udp " + std::to_string(encode(a).size()) +
+      " - 4711 \"A IN a.default.svc.cluster.local. udp " + std::to_string(encode(a).size() - 12) +
       " false 4096\" NOERROR qr,aa,rd " +
       std::to_string(12 + 2 * name_octets(a.name).size() + 4 + 14) + " 0.";
   EXPECT_EQ(line.substr(0, expected.size()), expected);
