@@ -256,14 +256,14 @@ class Api:
 class Lab:
     """One control plane. `with Lab() as lab:` starts it and ends it.
 
-    dual_stack: services may have IPv6 addresses. data: etcd's data and the keys of an earlier lab (see save()).
+    dual_stack: services may have IPv6 addresses. ranges: theirs, instead of SERVICE_RANGES. data: etcd's data and the keys of an earlier lab (see save()).
     """
 
-    def __init__(self, dual_stack=True, folder=None, data=None):
+    def __init__(self, dual_stack=True, folder=None, data=None, ranges=None):
         self.bin = binaries()
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="clusterdns-lab."))
-        self.ranges = SERVICE_RANGES if dual_stack else SERVICE_RANGES[:1]
+        self.ranges = ranges or (SERVICE_RANGES if dual_stack else SERVICE_RANGES[:1])
         self.pki, self.sa = self.folder / "pki", self.folder / "sa"
         self.etcd = self.apiserver = self.api = self.port = None
         if data:
