@@ -71,6 +71,7 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
       routes_(&routes),
       // Not zeroed: pages are touched only when datagrams fill them.
       buffers_(std::make_unique_for_overwrite<Buffers>()),
+      merger_(socket),
       open_fd_(std::make_shared<int>(socket)) {
   socket_.assign(address.address.is_v6() ? boost::asio::ip::udp::v6() : boost::asio::ip::udp::v4(),
                  socket);
@@ -131,14 +132,17 @@ void UdpListener::read_endpoints(unsigned i, QueryContext& ctx) const noexcept {
 }
 
 void UdpListener::send(unsigned count) noexcept {
-  for (unsigned sent = 0; sent < count;) {
-    const int n = ::sendmmsg(fd_, buffers_->out.data() + sent, count - sent, MSG_DONTWAIT);
+  std::span<mmsghdr> messages = merger_.merge(std::span(buffers_->out).first(count));
+  while (!messages.empty()) {
+    const int n =
+        ::sendmmsg(fd_, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT);
     if (n > 0) {
-      sent += static_cast<unsigned>(n);
+      messages = messages.subspan(static_cast<std::size_t>(n));
     } else if (errno != EINTR) {
       // A full send buffer drops this one, as a full wire would; anything else is a peer that
       // cannot be reached. Neither may hold up the rest.
-      ++sent;
+      merger_.failed(messages.front(), fd_, errno);
+      messages = messages.subspan(1);
     }
   }
 }

@@ -11,6 +11,7 @@
 
 #include "dns/server/configuration.h"
 #include "dns/server/responder.h"
+#include "dns/server/segment_merger.h"
 #include "dns/server/worker.h"
 
 namespace clusterdns::dns {
@@ -32,6 +33,7 @@ class UdpListener {
   // Datagrams read by one system call. 64 amortises its cost to a few nanoseconds; more only adds
   // delay and memory.
   static constexpr unsigned kBatch = 64;
+  static_assert(kBatch <= SegmentMerger::kBatch);
   // Batches before other handlers of this worker get their turn.
   static constexpr unsigned kBatchesPerTurn = 16;
   // One cache line more than a page: rows a whole number of pages apart would share the few cache
@@ -44,6 +46,7 @@ class UdpListener {
   static constexpr std::size_t kResponsesRoom = 32 * 1024;
   // IPv6's packet information is the larger; RFC 3542.
   static constexpr std::size_t kControlRoom = 64;
+  static_assert(kControlRoom <= SegmentMerger::kControlRoom);
 
   struct Buffers {
     std::array<mmsghdr, kBatch> in;
@@ -70,6 +73,7 @@ class UdpListener {
   const Endpoint local_;  // the bound address; on wildcards the port alone is true
   const ListenerRoutes* routes_;
   std::unique_ptr<Buffers> buffers_;
+  SegmentMerger merger_;
   // Deferred replies outlive neither: they look here whether the socket is still open.
   std::shared_ptr<int> open_fd_;
 };
