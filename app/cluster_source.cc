@@ -6,12 +6,43 @@ namespace clusterdns::app {
 
 using registry::Diagnostic;
 
+namespace {
+
+// How often the log says that the API server is waited for, as CoreDNS does.
+constexpr std::chrono::milliseconds kTellEvery{500};
+
+}  // namespace
+
 ClusterSource::ClusterSource(registry::ManifestOptions options)
     : own_store_(std::make_unique<registry::Store>()),
       store_(own_store_.get()),
       manifests_(std::make_unique<registry::ManifestSource>(std::move(options), *store_)) {}
 
+ClusterSource::ClusterSource(registry::kubernetes::SourceOptions api,
+                             std::optional<registry::ManifestOptions> manifests,
+                             std::chrono::milliseconds startup_timeout,
+                             std::shared_ptr<spdlog::logger> logger)
+    : own_store_(std::make_unique<registry::Store>()),
+      store_(own_store_.get()),
+      startup_timeout_(startup_timeout),
+      logger_(std::move(logger)),
+      synced_(false),
+      known_(false) {
+  registry::Store* api_store = store_;
+  if (manifests) {
+    api_store_ = std::make_unique<registry::Store>();
+    manifest_store_ = std::make_unique<registry::Store>();
+    merged_ = std::make_unique<registry::MergedStore>(*manifest_store_, *api_store_, *store_);
+    manifests_ =
+        std::make_unique<registry::ManifestSource>(std::move(*manifests), *manifest_store_);
+    api_store = api_store_.get();
+  }
+  api_ = std::make_unique<registry::kubernetes::KubernetesSource>(std::move(api), *api_store,
+                                                                  &imports_, logger_);
+}
+
 void ClusterSource::load(spdlog::logger& logger) {
+  if (api_ && api_->load_snapshot()) set_known();
   if (!manifests_) return;
   std::string errors;
   for (const Diagnostic& d : manifests_->load()) {
@@ -25,6 +56,17 @@ void ClusterSource::load(spdlog::logger& logger) {
 }
 
 void ClusterSource::watch(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> logger) {
+  if (std::exchange(watching_, true)) return;
+  if (api_) {
+    began_ = std::chrono::steady_clock::now();
+    waiting_timer_ = std::make_unique<boost::asio::steady_timer>(io);
+    api_->start(io, [this] {
+      synced_.store(true, std::memory_order_release);
+      waiting_timer_->cancel();
+      set_known();
+    });
+    tell_of_waiting();
+  }
   if (!manifests_) return;
   manifests_->watch(io, [logger = std::move(logger)](const std::vector<Diagnostic>& diagnostics) {
     for (const Diagnostic& d : diagnostics) {
@@ -38,7 +80,40 @@ void ClusterSource::watch(boost::asio::io_context& io, std::shared_ptr<spdlog::l
   });
 }
 
+// Names other than the cluster's are answered all the while; the lines are CoreDNS's, for those
+// who look for them.
+void ClusterSource::tell_of_waiting() {
+  waiting_timer_->expires_after(kTellEvery);
+  waiting_timer_->async_wait([this](const boost::system::error_code& error) {
+    if (error || synced()) return;
+    if (std::chrono::steady_clock::now() - began_ >= startup_timeout_) {
+      logger_->warn("plugin/kubernetes: starting server with unsynced Kubernetes API");
+      return;
+    }
+    logger_->info("plugin/kubernetes: waiting for Kubernetes API before starting server");
+    tell_of_waiting();
+  });
+}
+
+void ClusterSource::when_known(std::function<void()> known) {
+  if (known_) {
+    known();
+  } else {
+    waiting_.push_back(std::move(known));
+  }
+}
+
+void ClusterSource::set_known() {
+  known_ = true;
+  const auto waiting = std::move(waiting_);
+  waiting_.clear();
+  for (const auto& known : waiting) known();
+}
+
 void ClusterSource::stop() {
+  watching_ = false;
+  waiting_timer_.reset();
+  if (api_) api_->stop();
   if (manifests_) manifests_->stop();
 }
 

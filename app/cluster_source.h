@@ -1,15 +1,21 @@
 // A registry and what keeps it current, shared by all `kubernetes` directives that ask for the same.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <spdlog/logger.h>
 
+#include "registry/kubernetes/kubernetes_source.h"
 #include "registry/manifests/manifest_source.h"
+#include "registry/merged_store.h"
 #include "registry/store.h"
 
 namespace clusterdns::app {
@@ -21,25 +27,58 @@ class ClusterSource {
   explicit ClusterSource(registry::ManifestOptions options);
   // A store that somebody else fills and owns, who must keep it for as long as this.
   explicit ClusterSource(registry::Store& store) : store_(&store) {}
+  // A store that the Kubernetes API fills; with `manifests`, these as well, and where both have a
+  // service of one name the manifests' counts. Nothing is connected yet.
+  ClusterSource(registry::kubernetes::SourceOptions api,
+                std::optional<registry::ManifestOptions> manifests,
+                std::chrono::milliseconds startup_timeout, std::shared_ptr<spdlog::logger> logger);
 
-  // Reads what there is. Throws std::runtime_error with every error found; warnings are logged.
+  // Reads what there is: manifests, the snapshot. Throws std::runtime_error with every error
+  // found; warnings are logged.
   void load(spdlog::logger& logger);
-  // Follows changes from now on; errors are logged and what was good stays.
+  // Follows changes from now on; errors are logged and what was good stays. Again after a
+  // configuration that kept this source: nothing happens then.
   void watch(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> logger);
   void stop();
 
-  // True once the store has held everything there was to read; it stays true. Until then names of
-  // the cluster are not known and `ready` says so.
-  [[nodiscard]] bool synced() const noexcept { return true; }
+  // True once the store has held everything there was to read; it stays true. Until then `ready`
+  // says no. From any thread.
+  [[nodiscard]] bool synced() const noexcept { return synced_.load(std::memory_order_acquire); }
+  // Calls `known` when the store can be answered from: in sync, or out of a snapshot; at once if
+  // it can already.
+  void when_known(std::function<void()> known);
 
   [[nodiscard]] registry::Store& store() noexcept { return *store_; }
-  // nullptr when the store is somebody else's.
+  // What other clusters of a cluster set export; empty without `multicluster`.
+  [[nodiscard]] registry::Store& imports() noexcept { return imports_; }
+  // nullptr when the store is somebody else's, or the API's alone.
   [[nodiscard]] registry::ManifestSource* manifests() noexcept { return manifests_.get(); }
+  // nullptr when the Kubernetes API is no source.
+  [[nodiscard]] const registry::kubernetes::KubernetesSource* api() const noexcept {
+    return api_.get();
+  }
 
  private:
+  void tell_of_waiting();
+  void set_known();
+
   std::unique_ptr<registry::Store> own_store_;
   registry::Store* store_;
   std::unique_ptr<registry::ManifestSource> manifests_;
+
+  // With both sources: what each of them fills; `own_store_` is the two together.
+  std::unique_ptr<registry::Store> api_store_, manifest_store_;
+  std::unique_ptr<registry::MergedStore> merged_;
+  registry::Store imports_;
+  std::unique_ptr<registry::kubernetes::KubernetesSource> api_;
+  std::chrono::milliseconds startup_timeout_{};
+  std::shared_ptr<spdlog::logger> logger_;
+  std::unique_ptr<boost::asio::steady_timer> waiting_timer_;
+  std::chrono::steady_clock::time_point began_{};
+  std::atomic<bool> synced_{true};
+  bool known_ = true;
+  bool watching_ = false;
+  std::vector<std::function<void()>> waiting_;
 };
 
 }  // namespace clusterdns::app

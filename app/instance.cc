@@ -179,7 +179,7 @@ dns::Configuration build_configuration(const Corefile& corefile, Environment& en
 void check_corefile(const Corefile& corefile, std::shared_ptr<spdlog::logger> logger,
                     std::uint16_t dns_port) {
   dns::ReclaimDomain reclaim(1);
-  Environment environment{reclaim, 1, std::move(logger), {}, {}, nullptr, true};
+  Environment environment{reclaim, 1, std::move(logger), {}, {}, nullptr, nullptr, true};
   (void)worker_count(corefile);
   (void)build_configuration(corefile, environment, dns_port);
 }
@@ -204,7 +204,8 @@ void Instance::apply(const Corefile& corefile) {
                   server_->worker_count());
   }
   auto environment = std::make_unique<Environment>(
-      Environment{server_->reclaim(), server_->worker_count(), logger_, {}, {}, options_.registry, false});
+      Environment{server_->reclaim(), server_->worker_count(), logger_, {}, {}, options_.registry, nullptr, false});
+  if (environment_) environment->previous = &environment_->clusters;
   environment->metrics = metrics_;
   environment->fatal = options_.fatal;
   auto configuration = build_configuration(corefile, *environment, options_.dns_port);
@@ -240,9 +241,15 @@ void Instance::apply(const Corefile& corefile) {
     sources.push_back({"kubernetes", [source = data.source] { return source->synced(); }});
   }
   readiness_->replace(std::move(sources), environment_->admin.ready_continuously);
+  environment_->previous = nullptr;
   if (environment) {
     for (const auto& companion : environment->companions) companion->stop();
-    for (auto& [key, data] : environment->clusters) data.source->stop();
+    for (auto& [key, data] : environment->clusters) {
+      const auto kept = environment_->clusters.find(key);
+      if (kept == environment_->clusters.end() || kept->second.source != data.source) {
+        data.source->stop();
+      }
+    }
   }
   environment.reset();
   for (const auto& companion : environment_->companions) companion->start(io_);

@@ -69,13 +69,15 @@ void cancel_intermediate(std::vector<Pod>& before, std::vector<Pod>& after) {
 
 }  // namespace
 
-void Store::upsert(Service service) {
+Store::Change Store::upsert(Service service) {
   trim(service);
   ServiceEntry& entry = services_[service.key];
-  if (entry.present && entry.service == service) return;
+  if (entry.present && entry.service == service) return Change::None;
+  const Change change = entry.present ? Change::Changed : Change::Added;
   entry.present = true;
   dirty_services_.insert(service.key);
   entry.service = std::move(service);
+  return change;
 }
 
 void Store::erase_service(const ObjectKey& key) {
@@ -88,7 +90,7 @@ void Store::erase_service(const ObjectKey& key) {
   forget_if_empty(owned);
 }
 
-void Store::upsert(EndpointSlice slice) {
+Store::Change Store::upsert(EndpointSlice slice) {
   trim(slice);
   const auto [owner, is_new] = slice_owner_.try_emplace(slice.key, slice.service);
   if (!is_new && owner->second != slice.service) {
@@ -99,12 +101,13 @@ void Store::upsert(EndpointSlice slice) {
   std::vector<EndpointSlice>& slices = services_[service_key].slices;
   const auto at = slice_position(slices, slice.key.name);
   if (at != slices.end() && at->key.name == slice.key.name) {
-    if (*at == slice) return;
+    if (*at == slice) return Change::None;
     *at = std::move(slice);
   } else {
     slices.insert(at, std::move(slice));
   }
   dirty_services_.insert(std::move(service_key));
+  return is_new ? Change::Added : Change::Changed;
 }
 
 void Store::erase_slice(const ObjectKey& key) {
@@ -116,15 +119,16 @@ void Store::erase_slice(const ObjectKey& key) {
   drop_slice_from(service, owned.name);
 }
 
-void Store::upsert(Pod pod) {
+Store::Change Store::upsert(Pod pod) {
   trim(pod);
   const auto [it, is_new] = pods_.try_emplace(pod.key);
   if (!is_new) {
-    if (it->second == pod) return;
+    if (it->second == pod) return Change::None;
     pods_before_.push_back(std::move(it->second));
   }
   pods_after_.push_back(pod);
   it->second = std::move(pod);
+  return is_new ? Change::Added : Change::Changed;
 }
 
 void Store::erase_pod(const ObjectKey& key) {
@@ -134,12 +138,13 @@ void Store::erase_pod(const ObjectKey& key) {
   pods_.erase(it);
 }
 
-void Store::upsert(Namespace ns) {
+Store::Change Store::upsert(Namespace ns) {
   ns.labels.shrink_to_fit();
   const auto [it, is_new] = namespaces_.try_emplace(ns.name);
-  if (!is_new && it->second == ns) return;
+  if (!is_new && it->second == ns) return Change::None;
   dirty_namespaces_.insert(ns.name);
   it->second = std::move(ns);
+  return is_new ? Change::Added : Change::Changed;
 }
 
 void Store::erase_namespace(const std::string& name) {
@@ -183,6 +188,11 @@ std::vector<const EndpointSlice*> Store::slices(const ObjectKey& service) const 
   result.reserve(it->second.slices.size());
   for (const EndpointSlice& slice : it->second.slices) result.push_back(&slice);
   return result;
+}
+
+const std::string* Store::slice_owner(const ObjectKey& slice) const {
+  const auto it = slice_owner_.find(slice);
+  return it == slice_owner_.end() ? nullptr : &it->second;
 }
 
 const Namespace* Store::find_namespace(const std::string& name) const {

@@ -1,6 +1,7 @@
 // The cluster as it is now, fed by sources, watched by whoever turns it into answers.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -41,17 +42,19 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  void upsert(Service service);
+  enum class Change : std::uint8_t { None, Added, Changed };
+
+  Change upsert(Service service);
   void erase_service(const ObjectKey& key);
 
   // A slice that moves to another service leaves the old one.
-  void upsert(EndpointSlice slice);
+  Change upsert(EndpointSlice slice);
   void erase_slice(const ObjectKey& key);
 
-  void upsert(Pod pod);
+  Change upsert(Pod pod);
   void erase_pod(const ObjectKey& key);
 
-  void upsert(Namespace ns);
+  Change upsert(Namespace ns);
   void erase_namespace(const std::string& name);
 
   // Tells every observer what changed since the last commit; nothing when nothing did.
@@ -61,6 +64,8 @@ class Store {
   [[nodiscard]] const Service* service(const ObjectKey& key) const;
   // Slices of a service, ordered by slice name; empty when there are none.
   [[nodiscard]] std::vector<const EndpointSlice*> slices(const ObjectKey& service) const;
+  // The key of the service that a slice belongs to; nullptr when there is no such slice.
+  [[nodiscard]] const std::string* slice_owner(const ObjectKey& slice) const;
   [[nodiscard]] const Namespace* find_namespace(const std::string& name) const;
   [[nodiscard]] const Pod* pod(const ObjectKey& key) const;
 

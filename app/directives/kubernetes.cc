@@ -1,4 +1,11 @@
 // kubernetes [ZONE…] {
+//   kubeconfig FILE [CONTEXT]  how to reach the API server
+//   endpoint URL…              the same without a kubeconfig; in-cluster when neither is given
+//   tls CERT KEY CACERT        files for `endpoint`
+//   startup_timeout DURATION   how long the log says that the API server is waited for; 5s
+//   watch_lease DURATION       how long a watch may be silent; ours
+//   snapshot PATH              where the last state is kept for a start without the API; ours
+//   apiserver_qps N, apiserver_burst N, apiserver_max_inflight N   checked, and without effect
 //   manifests PATH…            files and folders of Kubernetes YAML; our source
 //   service_cidr CIDR…         where cluster IPs are given out that manifests lack
 //   pod_cidr CIDR…             the same for pods
@@ -13,11 +20,13 @@
 //   fallthrough [ZONE…]        names that do not exist go to the next stage
 // }
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
 #include "dns/forward/upstream_address.h"
+#include "registry/kubernetes/config.h"
 #include "registry/selector.h"
 #include "zones/cluster_stage.h"
 #include "zones/reverse_name.h"
@@ -27,11 +36,18 @@ namespace {
 
 constexpr std::string_view kProperties[] = {
     "manifests", "service_cidr", "pod_cidr", "ttl", "pods", "namespaces", "labels",
-    "namespace_labels", "endpoint_pod_names", "noendpoints", "ignore", "fallthrough"};
-// Of CoreDNS: they say how to reach the API server.
-constexpr std::string_view kApiProperties[] = {
-    "endpoint", "tls", "kubeconfig", "multicluster", "zonal", "startup_timeout", "apiserver_qps",
+    "namespace_labels", "endpoint_pod_names", "noendpoints", "ignore", "fallthrough", "endpoint",
+    "tls", "kubeconfig", "startup_timeout", "watch_lease", "snapshot", "apiserver_qps",
     "apiserver_burst", "apiserver_max_inflight"};
+// Of CoreDNS, and not built yet.
+constexpr std::string_view kLater[] = {"multicluster", "zonal"};
+// CoreDNS limits its requests by these. Here there is one request for each kind of objects in a
+// lease, which no sensible limit would touch.
+constexpr std::string_view kLimits[] = {"apiserver_qps", "apiserver_burst",
+                                        "apiserver_max_inflight"};
+constexpr std::chrono::seconds kMinLease{1};
+// A silence of more than a minute is what this option is there to rule out.
+constexpr std::chrono::seconds kMaxLease{60};
 constexpr std::string_view kLegacy[] = {"upstream", "resyncperiod"};
 constexpr std::int64_t kMaxTtl = 3600;  // CoreDNS's
 
@@ -50,6 +66,107 @@ std::function<bool(const registry::Labels&)> parse_selector(const Directive& pro
                                                "' is no label selector: " + selector.error().what);
   }
   return [s = *selector](const registry::Labels& labels) { return s.matches(labels); };
+}
+
+// How to reach the API server, as the directive says it.
+struct ApiProperties {
+  bool named = false;  // some property asks for the API
+  registry::kubernetes::SourceOptions options;
+  std::chrono::milliseconds startup_timeout{5000};
+
+  // False: the property is none of these.
+  bool read(const Directive& p);
+  // When all properties are read. `check_only`: we may not be where the configuration will be.
+  void finish(const Directive& directive, bool check_only);
+  // The same for all that may share one source.
+  [[nodiscard]] std::string key() const;
+
+ private:
+  std::vector<Token> endpoints_;
+  std::vector<Token> tls_;
+  std::vector<Token> kubeconfig_;
+};
+
+bool ApiProperties::read(const Directive& p) {
+  const std::string& name = p.name.text;
+  const auto milliseconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time);
+  };
+  if (name == "kubeconfig") {
+    require_arguments(p, 1, 2, "kubeconfig FILE [CONTEXT]");
+    kubeconfig_ = p.args;
+    named = true;
+  } else if (name == "endpoint") {
+    require_arguments(p, 1, kAnyNumber, "endpoint URL…");
+    endpoints_ = p.args;
+    named = true;
+  } else if (name == "tls") {
+    require_arguments(p, 3, 3, "tls CERT KEY CACERT");
+    tls_ = p.args;
+  } else if (name == "startup_timeout") {
+    startup_timeout = milliseconds(parse_duration(only_argument(p, "startup_timeout DURATION")));
+  } else if (name == "watch_lease") {
+    options.lease = milliseconds(parse_duration(only_argument(p, "watch_lease DURATION"),
+                                                BareDuration::Refused, kMinLease, kMaxLease));
+  } else if (name == "snapshot") {
+    options.snapshot = only_argument(p, "snapshot PATH").text;
+  } else if (is_one_of(name, kLimits)) {
+    const Token& number = only_argument(p, name + " NUMBER");
+    char* end = nullptr;
+    const double value = std::strtod(number.text.c_str(), &end);
+    if (number.text.empty() || *end != '\0' || !(value >= 0)) {
+      throw ConfigError(number.at, name + ": '" + number.text + "' is no number of 0 or more");
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void ApiProperties::finish(const Directive& directive, bool check_only) {
+  namespace k8s = registry::kubernetes;
+  k8s::ApiConfig& api = options.api;
+  Position at = directive.name.at;
+  try {
+    if (!kubeconfig_.empty()) {
+      at = kubeconfig_[0].at;
+      api = k8s::load_kubeconfig(kubeconfig_[0].text,
+                                 kubeconfig_.size() > 1 ? kubeconfig_[1].text : "");
+    } else if (!endpoints_.empty()) {
+      for (const Token& endpoint : endpoints_) {
+        at = endpoint.at;
+        api.servers.push_back(k8s::parse_api_server(endpoint.text));
+      }
+      if (!tls_.empty()) {
+        api.client_certificate_file = tls_[0].text;
+        api.client_key_file = tls_[1].text;
+        api.ca_file = tls_[2].text;
+      }
+    } else if (check_only) {
+      api.servers.push_back({"kubernetes.default.svc", 443, true, ""});
+    } else {
+      api = k8s::in_cluster_config([](const char* name) -> const char* { return std::getenv(name); });
+    }
+  } catch (const k8s::ConfigProblem& e) {
+    throw ConfigError(at, std::string("kubernetes: ") + e.what());
+  }
+}
+
+std::string ApiProperties::key() const {
+  const auto& o = options;
+  std::string key = "api";
+  for (const auto& server : o.api.servers) {
+    key += (server.tls ? " https://" : " http://") + server.host_port() + server.base_path;
+  }
+  key += "\nkubeconfig " + o.api.kubeconfig.string() + " " + o.api.context + "\ntls " +
+         o.api.client_certificate_file.string() + " " + o.api.client_key_file.string() + " " +
+         o.api.ca_file.string() + "\nlabels " + o.labels + "\nnamespace_labels " +
+         o.namespace_labels + "\nsnapshot " + o.snapshot.string() + "\nlease " +
+         std::to_string(o.lease.count());
+  key += o.endpoints ? " endpoints" : "";
+  key += o.pods ? " pods" : "";
+  key += o.read.target_names ? " names" : "";
+  return key + "\n";
 }
 
 // `ns.dns` answers what we can be reached at: the bound addresses, or those of the interfaces; the
@@ -81,6 +198,9 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
   zones::FeedOptions feed;
   zones::TableOptions table;
   registry::ManifestOptions manifests;
+  ApiProperties api;
+  std::string labels;
+  std::string namespace_labels;
   std::string source_key;
   std::string table_key;
   options.workers = setup.environment.workers;
@@ -115,13 +235,11 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
       require_arguments(p, 1, kAnyNumber, "namespaces NAME…");
       for (const Token& token : p.args) feed.namespaces.insert(token.text);
     } else if (name == "labels") {
-      std::string text;
-      feed.services = parse_selector(p, &text);
-      table_key += "labels " + text + "\n";
+      feed.services = parse_selector(p, &labels);
+      table_key += "labels " + labels + "\n";
     } else if (name == "namespace_labels") {
-      std::string text;
-      feed.namespace_labels = parse_selector(p, &text);
-      table_key += "namespace_labels " + text + "\n";
+      feed.namespace_labels = parse_selector(p, &namespace_labels);
+      table_key += "namespace_labels " + namespace_labels + "\n";
     } else if (name == "endpoint_pod_names") {
       require_bare(p);
       table.block.endpoint_pod_names = true;
@@ -144,10 +262,10 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
       setup.environment.logger->warn(
           "plugin/kubernetes: {}: '{}' has no effect any more; remove it", to_string(p.name.at),
           name);
-    } else if (is_one_of(name, kApiProperties)) {
-      throw ConfigError(p.name.at, "kubernetes: '" + name +
-                                       "' belongs to the Kubernetes API as a source, which is not "
-                                       "built yet; use `manifests PATH…`");
+    } else if (is_one_of(name, kLater)) {
+      throw ConfigError(p.name.at, "kubernetes: '" + name + "' is not built yet; remove it");
+    } else if (api.read(p)) {
+      // Taken.
     } else {
       fail_unknown_property(p, "kubernetes", kProperties);
     }
@@ -178,28 +296,47 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
   options.server_addresses = server_addresses(setup);
 
   Environment& environment = setup.environment;
-  std::shared_ptr<ClusterSource> source = environment.handed_in;
+  // A registry that was handed in takes the place of a source that is not named.
+  const bool handed_in = environment.handed_in != nullptr && !api.named && manifests.paths.empty();
+  const bool from_api = api.named || (manifests.paths.empty() && !handed_in);
   if (!manifests.paths.empty()) {
     for (const auto& path : manifests.paths) source_key += path.string() + "\n";
     for (const auto& cidr : manifests.cluster.service_cidrs) source_key += cidr.to_string() + "\n";
     for (const auto& cidr : manifests.cluster.pod_cidrs) source_key += cidr.to_string() + "\n";
     source_key += manifests.cluster.keep_target_names ? "names\n" : "";
-  } else if (source == nullptr) {
-    throw ConfigError(directive.name.at,
-                      "kubernetes: no source of objects; add `manifests PATH…` (the Kubernetes API "
-                      "as a source is not built yet)");
+  }
+  if (from_api) {
+    api.options.labels = labels;
+    api.options.namespace_labels = namespace_labels;
+    api.options.read = {!labels.empty(), !namespace_labels.empty(),
+                        table.block.endpoint_pod_names, false};
+    api.options.endpoints = !feed.no_endpoints;
+    api.options.pods = feed.pods;
+    api.finish(directive, environment.check_only);
+    source_key += api.key();
   }
   ClusterData& data = environment.clusters[source_key];
+  if (data.source == nullptr && handed_in) data.source = environment.handed_in;
+  // What an API server has told is kept over a change of anything else, all the more while it is
+  // away.
+  const ClusterData* before = nullptr;
+  if (from_api && environment.previous != nullptr) {
+    const auto it = environment.previous->find(source_key);
+    if (it != environment.previous->end()) before = &it->second;
+  }
+  if (data.source == nullptr && before != nullptr) data.source = before->source;
   if (data.source == nullptr) {
-    if (source_key.empty()) {
-      data.source = source;
-    } else {
-      data.source = std::make_shared<ClusterSource>(std::move(manifests));
-      try {
-        data.source->load(*environment.logger);
-      } catch (const std::runtime_error& e) {
-        throw ConfigError(directive.name.at, std::string("kubernetes: the manifests do not load:\n") + e.what());
-      }
+    std::optional<registry::ManifestOptions> files;
+    if (!manifests.paths.empty()) files = std::move(manifests);
+    data.source = from_api
+                      ? std::make_shared<ClusterSource>(std::move(api.options), std::move(files),
+                                                        api.startup_timeout, environment.logger)
+                      : std::make_shared<ClusterSource>(std::move(*files));
+    try {
+      if (!environment.check_only || !from_api) data.source->load(*environment.logger);
+    } catch (const std::runtime_error& e) {
+      throw ConfigError(directive.name.at,
+                        std::string("kubernetes: the manifests do not load:\n") + e.what());
     }
   }
   for (const std::string& ns : feed.namespaces) table_key += "namespace " + ns + "\n";
@@ -208,10 +345,15 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
                (feed.no_endpoints ? " noendpoints" : "") +
                (feed.ignore_empty_service ? " ignore_empty" : "") + (feed.pods ? " pods" : "");
   ClusterData::Table& made = data.tables[table_key];
+  if (made.table == nullptr && before != nullptr) {
+    if (const auto it = before->tables.find(table_key); it != before->tables.end()) made = it->second;
+  }
   if (made.table == nullptr) {
     made.table = std::make_shared<zones::RecordTable>(environment.reclaim, table);
-    made.feed = std::make_unique<zones::TableFeed>(data.source->store(), made.table, std::move(feed));
-    made.table->set_ready(true);
+    made.feed = std::make_shared<zones::TableFeed>(data.source->store(), made.table, std::move(feed));
+    data.source->when_known([table = std::weak_ptr<zones::RecordTable>(made.table)] {
+      if (const auto still = table.lock()) still->set_ready(true);
+    });
   }
   setup.route.stages.push_back(
       std::make_shared<zones::ClusterStage>(std::move(options), made.table));

@@ -1,0 +1,2 @@
+// The one translation unit that holds Boost.JSON's code.
+#include <boost/json/src.hpp>

@@ -1,0 +1,106 @@
+// The Kubernetes API as a source of the registry: all kinds together.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <spdlog/logger.h>
+
+#include "registry/kubernetes/config.h"
+#include "registry/kubernetes/reflector.h"
+#include "registry/kubernetes/status.h"
+#include "registry/store.h"
+
+namespace clusterdns::registry::kubernetes {
+
+struct SourceOptions {
+  ApiConfig api;
+  ReadOptions read;
+  bool endpoints = true;      // watch EndpointSlices
+  bool pods = false;          // watch Pods
+  bool multicluster = false;  // watch ServiceImports
+  std::string labels;            // selector for services, slices and pods; empty: all
+  std::string namespace_labels;  // selector for namespaces
+  std::filesystem::path snapshot;  // empty: none
+  // How long the API server may say nothing before its silence counts: see ReflectorOptions.
+  std::chrono::milliseconds lease{10'000};
+  std::chrono::milliseconds grace{2'000};
+  std::chrono::milliseconds relist{1'800'000};
+  // Snapshots are written at most this often, and when this stops.
+  std::chrono::milliseconds snapshot_every{15'000};
+};
+
+// Keeps a Store equal to what the API server has. Nothing is committed before every kind is
+// complete; from then on every step is. Not thread-safe: all on the thread that owns the store,
+// which runs the io_context.
+class KubernetesSource final : private ObjectSink {
+ public:
+  // `store` outlives this, and nobody else writes to it. Nothing is connected yet.
+  // `imports` takes what other clusters of a cluster set export; may be null without multicluster.
+  KubernetesSource(SourceOptions options, Store& store, Store* imports,
+                   std::shared_ptr<spdlog::logger> logger);
+  ~KubernetesSource() override;
+
+  // Fills the store from the snapshot, if one is asked for and there is a good one. Says whether
+  // it did. Call it once, before start().
+  bool load_snapshot();
+
+  // Connects, and keeps at it until stop(). `on_synced` is called once, when every kind has been
+  // listed and what was listed is committed.
+  void start(boost::asio::io_context& io, std::function<void()> on_synced);
+  // What is in the store stays.
+  void stop();
+
+  [[nodiscard]] bool synced() const noexcept { return status_.synced; }
+  [[nodiscard]] const KubernetesStatus& status() const noexcept { return status_; }
+  [[nodiscard]] const SourceOptions& options() const noexcept { return options_; }
+
+ private:
+  Change upsert(Kind kind, ApiObject object) override;
+  Change erase(Kind kind, const ObjectKey& key) override;
+  bool begin_list(Kind kind) override;
+  std::size_t prune(Kind kind, const std::unordered_set<ObjectKey, ObjectKeyHash>& named) override;
+  void end_list(Kind kind) override;
+  void pause() override;
+  void reached(Kind kind) override;
+
+  [[nodiscard]] std::vector<ReflectorOptions> kinds() const;
+  [[nodiscard]] std::string identity() const;
+  void check_synced();
+  void write_snapshot_later();
+  void write_snapshot(bool wait);
+  void record_programming();
+
+  SourceOptions options_;
+  Store& store_;
+  Store* imports_;
+  std::shared_ptr<spdlog::logger> logger_;
+  KubernetesStatus status_;
+  std::function<void()> on_synced_;
+  std::unique_ptr<Credentials> credentials_;
+  std::vector<std::unique_ptr<Reflector>> reflectors_;
+  std::vector<Kind> missing_;  // kinds not listed yet
+  bool changed_ = false;       // since the last commit
+
+  // When what caused a change of endpoints happened, and to which service.
+  struct Trigger {
+    std::chrono::system_clock::time_point at;
+    ObjectKey service;
+  };
+  std::vector<Trigger> triggers_;
+
+  boost::asio::io_context* io_ = nullptr;
+  std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
+  bool snapshot_due_ = false;  // the store has changed since the last one
+  bool snapshot_timed_ = false;
+  std::thread snapshot_writer_;
+};
+
+}  // namespace clusterdns::registry::kubernetes
