@@ -37,8 +37,9 @@ ClusterSource::ClusterSource(registry::kubernetes::SourceOptions api,
         std::make_unique<registry::ManifestSource>(std::move(*manifests), *manifest_store_);
     api_store = api_store_.get();
   }
+  registry::Store* const imports = api.multicluster ? &imports_ : nullptr;
   api_ = std::make_unique<registry::kubernetes::KubernetesSource>(std::move(api), *api_store,
-                                                                  &imports_, logger_);
+                                                                  imports, logger_);
 }
 
 void ClusterSource::load(spdlog::logger& logger) {

@@ -179,7 +179,7 @@ dns::Configuration build_configuration(const Corefile& corefile, Environment& en
 void check_corefile(const Corefile& corefile, std::shared_ptr<spdlog::logger> logger,
                     std::uint16_t dns_port) {
   dns::ReclaimDomain reclaim(1);
-  Environment environment{reclaim, 1, std::move(logger), {}, {}, nullptr, nullptr, true};
+  Environment environment{reclaim, 1, std::move(logger), {}, {}, nullptr, true};
   (void)worker_count(corefile);
   (void)build_configuration(corefile, environment, dns_port);
 }
@@ -204,7 +204,7 @@ void Instance::apply(const Corefile& corefile) {
                   server_->worker_count());
   }
   auto environment = std::make_unique<Environment>(
-      Environment{server_->reclaim(), server_->worker_count(), logger_, {}, {}, options_.registry, nullptr, false});
+      Environment{server_->reclaim(), server_->worker_count(), logger_, {}, {}, options_.registry, false});
   if (environment_) environment->previous = &environment_->clusters;
   environment->metrics = metrics_;
   environment->fatal = options_.fatal;

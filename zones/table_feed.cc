@@ -1,10 +1,17 @@
 #include "zones/table_feed.h"
 
+#include <algorithm>
 #include <ctime>
 
 namespace clusterdns::zones {
 
 using registry::ObjectKey;
+
+namespace {
+
+constexpr std::size_t kReserveAbove = 256;  // services in one commit
+
+}  // namespace
 
 TableFeed::TableFeed(registry::Store& store, std::shared_ptr<RecordTable> table,
                      FeedOptions options)
@@ -55,22 +62,36 @@ void TableFeed::refresh(const ObjectKey& key) {
 }
 
 void TableFeed::on_commit(const Changes& changes) {
+  // A first load comes as one commit: what it needs is made at once, not by growing.
+  if (changes.services.size() > kReserveAbove) {
+    table_->reserve(store_.service_count(), store_.endpoint_count() + store_.service_count());
+  }
   // Namespaces first: a service shows only in one that does.
+  std::set<std::string> toggled;
   for (const std::string& name : changes.namespaces) {
     const bool show = namespace_shown(name);
     if (show == shown_namespaces_.contains(name)) continue;
+    toggled.insert(name);
     if (show) {
       shown_namespaces_.insert(name);
       table_->add_namespace(name);
     } else {
       shown_namespaces_.erase(name);
     }
+  }
+  if (!toggled.empty()) {
     store_.for_each_service([&](const registry::Service& service) {
-      if (service.key.ns == name) refresh(service.key);
+      // Those that changed themselves follow below.
+      if (toggled.contains(service.key.ns) &&
+          !std::binary_search(changes.services.begin(), changes.services.end(), service.key)) {
+        refresh(service.key);
+      }
     });
-    if (!show) table_->remove_namespace(name);
   }
   for (const ObjectKey& key : changes.services) refresh(key);
+  for (const std::string& name : toggled) {
+    if (!shown_namespaces_.contains(name)) table_->remove_namespace(name);
+  }
   if (options_.pods) {
     for (const auto& pod : changes.pods_before) {
       for (const auto& ip : pod.ips) table_->remove_pod(pod.key.ns, ip);

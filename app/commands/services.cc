@@ -125,7 +125,7 @@ int run_services(const ServicesOptions& options, std::ostream& out, std::ostream
         options.corefile ? load_corefile(*options.corefile)
                          : parse_corefile(corefile_for_serve(options.cluster), "services");
     dns::ReclaimDomain reclaim(1);
-    Environment environment{reclaim, 1, make_silent_logger(), {}, {}, nullptr, nullptr, true};
+    Environment environment{reclaim, 1, make_silent_logger(), {}, {}, nullptr, true};
     (void)build_configuration(corefile, environment, kDnsPort);
     // The zones of the first `kubernetes` directive that are not reverse zones.
     std::vector<std::string> zones;

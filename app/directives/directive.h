@@ -59,11 +59,11 @@ struct Environment {
   // The source of `kubernetes` directives that name none: a registry that was handed in by an
   // embedding program; nullptr otherwise.
   std::shared_ptr<ClusterSource> handed_in;
+  // True when only checking: nothing is connected, watched or looked up on the machine.
+  bool check_only = false;
   // The sources of the configuration that this one will replace; nullptr at the start. What reads
   // the same goes on.
   const std::map<std::string, ClusterData>* previous = nullptr;
-  // True when only checking: nothing is connected, watched or looked up on the machine.
-  bool check_only = false;
   // What `health`, `ready`, `prometheus` and `reload` of all blocks ask for.
   AdminPlan admin = {};
   // Where queries are counted; nullptr: nowhere.

@@ -12,7 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds kListIdle{5'000};
 // Before the first octet: a cold API server sorts 100,000 objects first.
 constexpr std::chrono::milliseconds kAnswerLimit{10'000};
-constexpr std::chrono::milliseconds kMaxListLease{600'000};
+// A streamed list that has not ended by then is not going to; pages make progress in any case.
+constexpr std::chrono::milliseconds kLongList{60'000};
 constexpr unsigned kPageSize = 500;  // client-go's
 // A watch that ends earlier did not serve; one alone is an API server that shuts down.
 constexpr std::chrono::milliseconds kUselessWatch{500};
@@ -380,8 +381,8 @@ void Reflector::on_end(Ending ending, const std::string& what) {
       // The lease was too short for the list, or the server knows no streamed lists and sent
       // what it would send to any watch.
       want_list();
-      list_lease_ = std::min(list_lease_ * 2, kMaxListLease);
-      if (objects_in_response_ == 0) stream_lists_ = false;
+      list_lease_ = std::max(list_lease_, lease_) * 2;
+      if (objects_in_response_ == 0 || list_lease_ > kLongList) stream_lists_ = false;
       return again(std::chrono::milliseconds(0));
     }
     if (lasted < kUselessWatch && lease_ > kUselessWatch) {
