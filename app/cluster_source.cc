@@ -10,6 +10,8 @@ namespace {
 
 // How often the log says that the API server is waited for, as CoreDNS does.
 constexpr std::chrono::milliseconds kTellEvery{500};
+// Scrapes come every 15 seconds or so.
+constexpr std::chrono::milliseconds kShowEvery{1000};
 
 }  // namespace
 
@@ -40,6 +42,8 @@ ClusterSource::ClusterSource(registry::kubernetes::SourceOptions api,
   registry::Store* const imports = api.multicluster ? &imports_ : nullptr;
   api_ = std::make_unique<registry::kubernetes::KubernetesSource>(std::move(api), *api_store,
                                                                   imports, logger_);
+  status_ = std::make_shared<StatusBoard>();
+  shown_status_ = status_;
 }
 
 void ClusterSource::load(spdlog::logger& logger) {
@@ -67,6 +71,8 @@ void ClusterSource::watch(boost::asio::io_context& io, std::shared_ptr<spdlog::l
       set_known();
     });
     tell_of_waiting();
+    status_timer_ = std::make_unique<boost::asio::steady_timer>(io);
+    show_status();
   }
   if (!manifests_) return;
   manifests_->watch(io, [logger = std::move(logger)](const std::vector<Diagnostic>& diagnostics) {
@@ -78,6 +84,14 @@ void ClusterSource::watch(boost::asio::io_context& io, std::shared_ptr<spdlog::l
       }
     }
     if (diagnostics.empty()) logger->info("plugin/kubernetes: manifests reloaded");
+  });
+}
+
+void ClusterSource::show_status() {
+  status_->put(api_->status());
+  status_timer_->expires_after(kShowEvery);
+  status_timer_->async_wait([this](const boost::system::error_code& error) {
+    if (!error) show_status();
   });
 }
 
@@ -114,6 +128,7 @@ void ClusterSource::set_known() {
 void ClusterSource::stop() {
   watching_ = false;
   waiting_timer_.reset();
+  status_timer_.reset();
   if (api_) api_->stop();
   if (manifests_) manifests_->stop();
 }

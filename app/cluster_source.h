@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,23 @@
 #include "registry/store.h"
 
 namespace clusterdns::app {
+
+// What the source of the Kubernetes API told of itself last, for those who scrape it. Any thread.
+class StatusBoard {
+ public:
+  void put(registry::kubernetes::KubernetesStatus status) {
+    const std::lock_guard lock(mutex_);
+    status_ = std::move(status);
+  }
+  [[nodiscard]] registry::kubernetes::KubernetesStatus get() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  registry::kubernetes::KubernetesStatus status_;
+};
 
 // Lives on the control thread.
 class ClusterSource {
@@ -53,6 +71,10 @@ class ClusterSource {
   [[nodiscard]] registry::Store& imports() noexcept { return imports_; }
   // nullptr when the store is somebody else's, or the API's alone.
   [[nodiscard]] registry::ManifestSource* manifests() noexcept { return manifests_.get(); }
+  // A second behind at most; nullptr when the Kubernetes API is no source.
+  [[nodiscard]] const std::shared_ptr<const StatusBoard>& status() const noexcept {
+    return shown_status_;
+  }
   // nullptr when the Kubernetes API is no source.
   [[nodiscard]] const registry::kubernetes::KubernetesSource* api() const noexcept {
     return api_.get();
@@ -60,6 +82,7 @@ class ClusterSource {
 
  private:
   void tell_of_waiting();
+  void show_status();
   void set_known();
 
   std::unique_ptr<registry::Store> own_store_;
@@ -73,7 +96,9 @@ class ClusterSource {
   std::unique_ptr<registry::kubernetes::KubernetesSource> api_;
   std::chrono::milliseconds startup_timeout_{};
   std::shared_ptr<spdlog::logger> logger_;
-  std::unique_ptr<boost::asio::steady_timer> waiting_timer_;
+  std::unique_ptr<boost::asio::steady_timer> waiting_timer_, status_timer_;
+  std::shared_ptr<StatusBoard> status_;
+  std::shared_ptr<const StatusBoard> shown_status_;
   std::chrono::steady_clock::time_point began_{};
   std::atomic<bool> synced_{true};
   bool known_ = true;

@@ -25,6 +25,7 @@
 
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
+#include "app/kubernetes_metrics.h"
 #include "dns/forward/upstream_address.h"
 #include "registry/kubernetes/config.h"
 #include "registry/selector.h"
@@ -332,6 +333,12 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
                       ? std::make_shared<ClusterSource>(std::move(api.options), std::move(files),
                                                         api.startup_timeout, environment.logger)
                       : std::make_shared<ClusterSource>(std::move(*files));
+    if (data.source->status() != nullptr && environment.metrics != nullptr) {
+      // For ever, as long as the source lives: a reload that keeps it must not count it twice.
+      environment.metrics->add([board = std::weak_ptr(data.source->status())](Exposition& out) {
+        if (const auto status = board.lock()) collect_kubernetes(status->get(), out);
+      });
+    }
     try {
       if (!environment.check_only || !from_api) data.source->load(*environment.logger);
     } catch (const std::runtime_error& e) {
