@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
 #include <spdlog/fmt/fmt.h>
 #include <yaml-cpp/yaml.h>
@@ -139,6 +140,10 @@ int run_services(const ServicesOptions& options, std::ostream& out, std::ostream
     }
     std::vector<Row> rows;
     for (auto& [key, data] : environment.clusters) {
+      if (data.source->api() != nullptr) {
+        throw std::runtime_error("services: the configuration reads the Kubernetes API, which this "
+                                 "command does not ask; use kubectl, or give --manifests");
+      }
       registry::Store& store = data.source->store();
       store.for_each_service([&](const registry::Service& service) {
         if (options.namespace_name && service.key.ns != *options.namespace_name) return;
