@@ -1,6 +1,8 @@
 #include "registry/kubernetes/kubernetes_source.h"
 
 #include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -335,13 +337,17 @@ void KubernetesSource::write_snapshot(bool wait) {
     }
     return;
   }
-  // The disk may take its time; changes must not wait for it.
+  // The disk may take its time; changes must not wait for it. The process's signals are for others.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   snapshot_writer_ = std::thread([file = options_.snapshot, data = std::move(data),
                                   logger = logger_] {
     if (const std::string problem = write_snapshot_file(file, data); !problem.empty()) {
       logger->error("plugin/kubernetes: the snapshot is not written: {}", problem);
     }
   });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace clusterdns::registry::kubernetes
