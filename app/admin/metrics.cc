@@ -158,6 +158,9 @@ std::string Metrics::text() const {
   for (const auto& [key, counters] : routes_) {
     collect_route(out, *counters, std::get<0>(key), std::get<1>(key), std::get<2>(key));
   }
+  // As CoreDNS has it, also without `hosts`; what a file says is added to it.
+  out.gauge("coredns_hosts_reload_timestamp_seconds",
+            "The timestamp of the last reload of hosts file.", {}, 0);
   out.add_totals(retired_);
   for (const Collector& collect : permanent_) collect(out);
   for (const Collector& collect : collectors_) collect(out);

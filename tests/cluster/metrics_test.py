@@ -29,11 +29,11 @@ TRAFFIC = ([("s1.m.svc.cluster.local.", "A", "udp", False)] * 5 +
            [(f"host-{i}.example.com.", "A", "udp", False) for i in range(4)] * 2 +
            [("host-0.example.com.", "A", "tcp", False), ("host-0.example.com.", "AAAA", "udp", False)] * 2)
 
-# Series whose value follows from the traffic. The size of a response does not: ours are compressed throughout.
+# Series whose value follows from the traffic. Cluster names never pass our cache, which counts fewer questions.
 EXACT = re.compile(
     r"coredns_dns_(requests_total|responses_total|do_requests_total|request_size_bytes_(bucket|sum|count)|"
-    r"response_size_bytes_count|request_duration_seconds_count)|coredns_panics_total|coredns_plugin_enabled|"
-    r"coredns_cache_(entries|hits_total|misses_total|requests_total|drops_total)|"
+    r"response_size_bytes_(bucket|sum|count)|request_duration_seconds_count)|coredns_panics_total|coredns_plugin_enabled|"
+    r"coredns_cache_drops_total|"
     r"coredns_forward_(max_concurrent_rejects_total|healthcheck_broken_total)|coredns_health_request_failures_total|"
     r"coredns_reload_failed_total|coredns_proxy_request_duration_seconds_count")
 # Families of CoreDNS that are about its being a Go program, or that we leave out for a reason.
@@ -229,7 +229,14 @@ class Metrics(unittest.TestCase):
         self.assertFalse(wrong, "series with other labels: CoreDNS's, ours")
 
         def exact(changes):
-            return {key: value for key, value in changes.items() if EXACT.fullmatch(key[0])}
+            result = collections.Counter()
+            for (name, pairs), value in changes.items():
+                if not EXACT.fullmatch(name):
+                    continue
+                # CoreDNS 1.15 names the first plugin behind `prometheus`, here always `errors`; ours is who answered.
+                kept = frozenset(pair for pair in pairs if name != "coredns_dns_responses_total" or pair[0] != "plugin")
+                result[name, kept] += value
+            return result
         a, b = exact(our_changes), exact(their_changes)
         # A label value that nothing was counted for yet may be there or not.
         different = {f"{name}{dict(pairs)}": (b.get((name, pairs)), a.get((name, pairs)))
