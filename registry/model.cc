@@ -1,15 +1,27 @@
 #include "registry/model.h"
 
+#include <algorithm>
+#include <cstring>
 #include <functional>
 #include <string_view>
 
 namespace clusterdns::registry {
+namespace {
+
+constexpr std::uint8_t kReadyFlag = 1;
+constexpr std::uint8_t kV6Flag = 2;
+
+}  // namespace
 
 std::size_t ObjectKeyHash::operator()(const ObjectKey& key) const noexcept {
+  return hash_of(key.ns, key.name);
+}
+
+std::size_t hash_of(std::string_view ns_text, std::string_view name) noexcept {
   const std::hash<std::string_view> hash;
-  const std::size_t ns = hash(key.ns);
+  const std::size_t ns = hash(ns_text);
   // As boost::hash_combine: a/b and b/a must not collide.
-  return hash(key.name) ^ (ns + 0x9e3779b97f4a7c15ULL + (ns << 6) + (ns >> 2));
+  return hash(name) ^ (ns + 0x9e3779b97f4a7c15ULL + (ns << 6) + (ns >> 2));
 }
 
 const char* to_string(Protocol protocol) noexcept {
@@ -36,6 +48,94 @@ const char* to_string(ServiceType type) noexcept {
       return "ExternalName";
   }
   return "ClusterIP";
+}
+
+EndpointList::EndpointList(std::initializer_list<Endpoint> endpoints) {
+  reserve(endpoints.size());
+  for (const Endpoint& endpoint : endpoints) push_back(endpoint);
+}
+
+EndpointList::EndpointList(const std::vector<Endpoint>& endpoints) {
+  reserve(endpoints.size());
+  for (const Endpoint& endpoint : endpoints) push_back(endpoint);
+}
+
+void EndpointList::push_back(const Endpoint& endpoint) {
+  if (endpoint.detail != nullptr || !details_.empty()) {
+    details_.resize(size());
+    details_.push_back(endpoint.detail);
+  }
+  if (endpoint.address.is_v6() && !wide_) widen();
+  std::uint8_t flags = 0;
+  if (endpoint.ready) flags |= kReadyFlag;
+  if (endpoint.address.is_v6()) flags |= kV6Flag;
+  put(endpoint.address, flags);
+}
+
+void EndpointList::put(const IpAddress& address, std::uint8_t flags) {
+  const std::size_t at = packed_.size();
+  packed_.resize(at + stride());
+  packed_[at] = flags;
+  std::memcpy(packed_.data() + at + 1, address.octets.data(), stride() - 1);
+}
+
+void EndpointList::widen() {
+  const std::vector<std::uint8_t> narrow = std::exchange(packed_, {});
+  wide_ = true;
+  packed_.reserve((narrow.size() / kNarrow + 1) * kWide);
+  for (std::size_t at = 0; at < narrow.size(); at += kNarrow) {
+    IpAddress address;
+    std::memcpy(address.octets.data(), narrow.data() + at + 1, kNarrow - 1);
+    put(address, narrow[at]);
+  }
+}
+
+void EndpointList::reserve(std::size_t count) { packed_.reserve(count * stride()); }
+
+void EndpointList::clear() noexcept {
+  packed_.clear();
+  details_.clear();
+  wide_ = false;
+}
+
+void EndpointList::shrink_to_fit() {
+  packed_.shrink_to_fit();
+  details_.shrink_to_fit();
+}
+
+const Endpoint EndpointList::operator[](std::size_t i) const {
+  const std::uint8_t* const from = packed_.data() + i * stride();
+  Endpoint endpoint;
+  endpoint.ready = (from[0] & kReadyFlag) != 0;
+  if ((from[0] & kV6Flag) != 0) endpoint.address.family = IpFamily::V6;
+  std::memcpy(endpoint.address.octets.data(), from + 1, stride() - 1);
+  if (!details_.empty()) endpoint.detail = details_[i];
+  return endpoint;
+}
+
+bool operator==(const EndpointList& a, const EndpointList& b) {
+  if (a.size() != b.size()) return false;
+  if (a.wide_ == b.wide_ && a.details_.empty() && b.details_.empty()) return a.packed_ == b.packed_;
+  return std::equal(a.begin(), a.end(), b.begin());
+}
+
+void trim(Service& service) {
+  service.cluster_ips.shrink_to_fit();
+  service.ports.shrink_to_fit();
+  service.labels.shrink_to_fit();
+  service.selector.shrink_to_fit();
+  service.external_ips.shrink_to_fit();
+  service.load_balancer_ips.shrink_to_fit();
+}
+
+void trim(EndpointSlice& slice) {
+  slice.ports.shrink_to_fit();
+  slice.endpoints.shrink_to_fit();
+}
+
+void trim(Pod& pod) {
+  pod.ips.shrink_to_fit();
+  pod.labels.shrink_to_fit();
 }
 
 }  // namespace clusterdns::registry

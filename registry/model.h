@@ -4,9 +4,13 @@
 // rejects objects whose names are not valid DNS labels (RFC 1123; a Service name RFC 1035).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,6 +28,8 @@ struct ObjectKey {
   friend bool operator==(const ObjectKey&, const ObjectKey&) = default;
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
 };
+
+[[nodiscard]] std::size_t hash_of(std::string_view ns, std::string_view name) noexcept;
 
 struct ObjectKeyHash {
   std::size_t operator()(const ObjectKey& key) const noexcept;
@@ -85,6 +91,78 @@ struct Endpoint {
   }
 };
 
+// The endpoints of one slice. Used like a std::vector<Endpoint> whose elements are read as copies and
+// not changed where they stand: a large cluster has a hundred thousand endpoints, and nearly all are
+// an IPv4 address that is ready. Five octets each while all addresses are IPv4, else 17; details are
+// kept beside them, and only in slices that have any.
+class EndpointList {
+ public:
+  using value_type = Endpoint;
+  using size_type = std::size_t;
+  using const_reference = const Endpoint;
+
+  class const_iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;  // its elements are values
+    using value_type = Endpoint;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const Endpoint*;
+    using reference = const Endpoint;
+
+    const_iterator() = default;
+    reference operator*() const { return (*list_)[at_]; }
+    const_iterator& operator++() noexcept {
+      ++at_;
+      return *this;
+    }
+    const_iterator operator++(int) noexcept {
+      const_iterator old = *this;
+      ++at_;
+      return old;
+    }
+    friend bool operator==(const const_iterator&, const const_iterator&) = default;
+
+   private:
+    friend class EndpointList;
+    const_iterator(const EndpointList* list, std::size_t at) noexcept : list_(list), at_(at) {}
+    const EndpointList* list_ = nullptr;
+    std::size_t at_ = 0;
+  };
+  using iterator = const_iterator;
+
+  EndpointList() = default;
+  EndpointList(std::initializer_list<Endpoint> endpoints);
+  EndpointList(const std::vector<Endpoint>& endpoints);  // NOLINT(google-explicit-constructor)
+
+  void push_back(const Endpoint& endpoint);
+  void reserve(std::size_t count);
+  void clear() noexcept;
+  void shrink_to_fit();
+
+  [[nodiscard]] std::size_t size() const noexcept { return packed_.size() / stride(); }
+  [[nodiscard]] bool empty() const noexcept { return packed_.empty(); }
+  // REQUIRES: i < size().
+  [[nodiscard]] const Endpoint operator[](std::size_t i) const;  // NOLINT(readability-const-return-type)
+  [[nodiscard]] const Endpoint front() const { return (*this)[0]; }  // NOLINT(readability-const-return-type)
+  [[nodiscard]] const Endpoint back() const { return (*this)[size() - 1]; }  // NOLINT(readability-const-return-type)
+  [[nodiscard]] const_iterator begin() const noexcept { return {this, 0}; }
+  [[nodiscard]] const_iterator end() const noexcept { return {this, size()}; }
+
+  friend bool operator==(const EndpointList& a, const EndpointList& b);
+
+ private:
+  // A flags octet and the address.
+  static constexpr std::size_t kNarrow = 5;
+  static constexpr std::size_t kWide = 17;
+  [[nodiscard]] std::size_t stride() const noexcept { return wide_ ? kWide : kNarrow; }
+  void put(const IpAddress& address, std::uint8_t flags);
+  void widen();
+
+  std::vector<std::uint8_t> packed_;
+  std::vector<std::shared_ptr<const EndpointDetail>> details_;  // empty, or one for each endpoint
+  bool wide_ = false;  // some address is or was IPv6
+};
+
 struct EndpointPort {
   std::string name;  // empty: unnamed
   Protocol protocol = Protocol::Tcp;
@@ -97,7 +175,7 @@ struct EndpointSlice {
   ObjectKey key;
   std::string service;  // label kubernetes.io/service-name; same namespace
   std::vector<EndpointPort> ports;
-  std::vector<Endpoint> endpoints;
+  EndpointList endpoints;
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
 
@@ -115,5 +193,11 @@ struct Namespace {
   Labels labels;
   friend bool operator==(const Namespace&, const Namespace&) = default;
 };
+
+// Gives back what vectors hold in reserve: sources build them by push_back, and what stays as long
+// as the object must not keep the slack.
+void trim(Service& service);
+void trim(EndpointSlice& slice);
+void trim(Pod& pod);
 
 }  // namespace clusterdns::registry

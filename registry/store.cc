@@ -6,30 +6,10 @@
 namespace clusterdns::registry {
 namespace {
 
-// Sources build vectors by push_back; what stays as long as the object must not keep the slack.
-void trim(Service& service) {
-  service.cluster_ips.shrink_to_fit();
-  service.ports.shrink_to_fit();
-  service.labels.shrink_to_fit();
-  service.selector.shrink_to_fit();
-  service.external_ips.shrink_to_fit();
-  service.load_balancer_ips.shrink_to_fit();
-}
-
-void trim(EndpointSlice& slice) {
-  slice.ports.shrink_to_fit();
-  slice.endpoints.shrink_to_fit();
-}
-
-void trim(Pod& pod) {
-  pod.ips.shrink_to_fit();
-  pod.labels.shrink_to_fit();
-}
-
-auto slice_position(std::vector<EndpointSlice>& slices, const std::string& name) {
+auto slice_position(std::vector<const EndpointSlice*>& slices, const std::string& name) {
   return std::lower_bound(slices.begin(), slices.end(), name,
-                          [](const EndpointSlice& slice, const std::string& wanted) {
-                            return slice.key.name < wanted;
+                          [](const EndpointSlice* slice, const std::string& wanted) {
+                            return slice->key.name < wanted;
                           });
 }
 
@@ -70,53 +50,97 @@ void cancel_intermediate(std::vector<Pod>& before, std::vector<Pod>& after) {
 }  // namespace
 
 Store::Change Store::upsert(Service service) {
+  // Most upserts of a source that lists again say nothing new.
+  const auto it = services_.find(view(service.key));
+  if (it != services_.end() && it->service != nullptr && *it->service == service) {
+    return Change::None;
+  }
   trim(service);
-  ServiceEntry& entry = services_[service.key];
-  if (entry.present && entry.service == service) return Change::None;
-  const Change change = entry.present ? Change::Changed : Change::Added;
-  entry.present = true;
-  dirty_services_.insert(service.key);
-  entry.service = std::move(service);
+  return upsert(std::make_shared<const Service>(std::move(service)));
+}
+
+Store::Change Store::upsert(std::shared_ptr<const Service> service) {
+  const auto it = services_.find(view(service->key));
+  if (it == services_.end()) {
+    mark_dirty(view(service->key));
+    services_.insert({std::move(service), {}});
+    return Change::Added;
+  }
+  Change change = Change::Added;
+  if (it->service != nullptr) change = *it->service == *service ? Change::None : Change::Changed;
+  if (change != Change::None) mark_dirty(view(service->key));
+  // Also when they are equal: whoever shares the new one lets go of the old one.
+  it->service = std::move(service);
   return change;
 }
 
 void Store::erase_service(const ObjectKey& key) {
-  const auto it = services_.find(key);
-  if (it == services_.end() || !it->second.present) return;
-  const ObjectKey owned = key;  // `key` may live in the entry that goes
-  it->second.present = false;
-  it->second.service = Service{};
-  dirty_services_.insert(owned);
-  forget_if_empty(owned);
+  const auto it = services_.find(view(key));
+  if (it == services_.end() || it->service == nullptr) return;
+  mark_dirty(view(key));
+  if (it->slices.empty()) {
+    services_.erase(it);
+  } else {
+    it->service.reset();
+  }
 }
 
 Store::Change Store::upsert(EndpointSlice slice) {
+  const auto it = slices_.find(view(slice.key));
+  if (it != slices_.end() && **it == slice) return Change::None;
   trim(slice);
-  const auto [owner, is_new] = slice_owner_.try_emplace(slice.key, slice.service);
-  if (!is_new && owner->second != slice.service) {
-    drop_slice_from({slice.key.ns, owner->second}, slice.key.name);
-    owner->second = slice.service;
+  return upsert(std::make_shared<const EndpointSlice>(std::move(slice)));
+}
+
+Store::Change Store::upsert(std::shared_ptr<const EndpointSlice> slice) {
+  Change change = Change::Added;
+  const auto old = slices_.find(view(slice->key));
+  if (old != slices_.end()) {
+    change = **old == *slice ? Change::None : Change::Changed;
+    const KeyView owner = owner_of(**old);
+    if (owner == owner_of(*slice)) {
+      // The slice may be all there is of the entry, and name it: one step from old to new.
+      const auto it = services_.find(owner);
+      *slice_position(it->slices, slice->key.name) = slice.get();
+      if (change != Change::None) mark_dirty(owner);
+      auto node = slices_.extract(old);
+      node.value() = std::move(slice);
+      slices_.insert(std::move(node));
+      return change;
+    }
+    detach(**old);
+    slices_.erase(old);
   }
-  ObjectKey service_key{slice.key.ns, slice.service};
-  std::vector<EndpointSlice>& slices = services_[service_key].slices;
-  const auto at = slice_position(slices, slice.key.name);
-  if (at != slices.end() && at->key.name == slice.key.name) {
-    if (*at == slice) return Change::None;
-    *at = std::move(slice);
+  const KeyView owner = owner_of(*slice);
+  mark_dirty(owner);
+  if (const auto it = services_.find(owner); it != services_.end()) {
+    it->slices.insert(slice_position(it->slices, slice->key.name), slice.get());
   } else {
-    slices.insert(at, std::move(slice));
+    services_.insert({nullptr, {slice.get()}});
   }
-  dirty_services_.insert(std::move(service_key));
-  return is_new ? Change::Added : Change::Changed;
+  slices_.insert(std::move(slice));
+  return change;
 }
 
 void Store::erase_slice(const ObjectKey& key) {
-  const auto owner = slice_owner_.find(key);
-  if (owner == slice_owner_.end()) return;
-  const ObjectKey owned = key;  // `key` may live in the slice that goes
-  const ObjectKey service{owned.ns, owner->second};
-  slice_owner_.erase(owner);
-  drop_slice_from(service, owned.name);
+  const auto it = slices_.find(view(key));
+  if (it == slices_.end()) return;
+  detach(**it);
+  slices_.erase(it);
+}
+
+void Store::detach(const EndpointSlice& slice) {
+  const auto it = services_.find(owner_of(slice));
+  mark_dirty(owner_of(slice));
+  if (it->service == nullptr && it->slices.size() == 1) {
+    services_.erase(it);
+  } else {
+    it->slices.erase(slice_position(it->slices, slice.key.name));
+  }
+}
+
+void Store::mark_dirty(const KeyView& service) {
+  dirty_services_.insert({std::string(service.ns), std::string(service.name)});
 }
 
 Store::Change Store::upsert(Pod pod) {
@@ -177,22 +201,19 @@ void Store::commit() {
 }
 
 const Service* Store::service(const ObjectKey& key) const {
-  const auto it = services_.find(key);
-  return it == services_.end() || !it->second.present ? nullptr : &it->second.service;
+  const auto it = services_.find(view(key));
+  return it == services_.end() ? nullptr : it->service.get();
 }
 
 std::vector<const EndpointSlice*> Store::slices(const ObjectKey& service) const {
-  std::vector<const EndpointSlice*> result;
-  const auto it = services_.find(service);
-  if (it == services_.end()) return result;
-  result.reserve(it->second.slices.size());
-  for (const EndpointSlice& slice : it->second.slices) result.push_back(&slice);
-  return result;
+  const auto it = services_.find(view(service));
+  if (it == services_.end()) return {};
+  return it->slices;
 }
 
 const std::string* Store::slice_owner(const ObjectKey& slice) const {
-  const auto it = slice_owner_.find(slice);
-  return it == slice_owner_.end() ? nullptr : &it->second;
+  const auto it = slices_.find(view(slice));
+  return it == slices_.end() ? nullptr : &(*it)->service;
 }
 
 const Namespace* Store::find_namespace(const std::string& name) const {
@@ -206,15 +227,13 @@ const Pod* Store::pod(const ObjectKey& key) const {
 }
 
 void Store::for_each_service(const std::function<void(const Service&)>& visit) const {
-  for (const auto& [key, entry] : services_) {
-    if (entry.present) visit(entry.service);
+  for (const ServiceEntry& entry : services_) {
+    if (entry.service != nullptr) visit(*entry.service);
   }
 }
 
 void Store::for_each_slice(const std::function<void(const EndpointSlice&)>& visit) const {
-  for (const auto& [key, entry] : services_) {
-    for (const EndpointSlice& slice : entry.slices) visit(slice);
-  }
+  for (const SlicePointer& slice : slices_) visit(*slice);
 }
 
 void Store::for_each_namespace(const std::function<void(const Namespace&)>& visit) const {
@@ -228,37 +247,17 @@ void Store::for_each_pod(const std::function<void(const Pod&)>& visit) const {
 std::size_t Store::service_count() const {
   return static_cast<std::size_t>(
       std::count_if(services_.begin(), services_.end(),
-                    [](const auto& item) { return item.second.present; }));
+                    [](const ServiceEntry& entry) { return entry.service != nullptr; }));
 }
 
 std::size_t Store::endpoint_count() const {
   std::size_t count = 0;
-  for (const auto& [key, entry] : services_) {
-    for (const EndpointSlice& slice : entry.slices) count += slice.endpoints.size();
-  }
+  for (const SlicePointer& slice : slices_) count += slice->endpoints.size();
   return count;
 }
 
 void Store::add_observer(StoreObserver* observer) { observers_.push_back(observer); }
 
 void Store::remove_observer(StoreObserver* observer) { std::erase(observers_, observer); }
-
-void Store::drop_slice_from(const ObjectKey& service, const std::string& slice_name) {
-  const auto it = services_.find(service);
-  if (it == services_.end()) return;
-  std::vector<EndpointSlice>& slices = it->second.slices;
-  const auto at = slice_position(slices, slice_name);
-  if (at == slices.end() || at->key.name != slice_name) return;
-  slices.erase(at);
-  dirty_services_.insert(service);
-  forget_if_empty(service);
-}
-
-void Store::forget_if_empty(const ObjectKey& key) {
-  const auto it = services_.find(key);
-  if (it != services_.end() && !it->second.present && it->second.slices.empty()) {
-    services_.erase(it);
-  }
-}
 
 }  // namespace clusterdns::registry

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -42,13 +43,18 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  // What an upsert did.
   enum class Change : std::uint8_t { None, Added, Changed };
 
+  // A source that keeps the object itself shares it with the store, instead of keeping a copy; it
+  // must not change it any more, and should have trimmed it.
   Change upsert(Service service);
+  Change upsert(std::shared_ptr<const Service> service);
   void erase_service(const ObjectKey& key);
 
   // A slice that moves to another service leaves the old one.
   Change upsert(EndpointSlice slice);
+  Change upsert(std::shared_ptr<const EndpointSlice> slice);
   void erase_slice(const ObjectKey& key);
 
   Change upsert(Pod pod);
@@ -64,7 +70,7 @@ class Store {
   [[nodiscard]] const Service* service(const ObjectKey& key) const;
   // Slices of a service, ordered by slice name; empty when there are none.
   [[nodiscard]] std::vector<const EndpointSlice*> slices(const ObjectKey& service) const;
-  // The key of the service that a slice belongs to; nullptr when there is no such slice.
+  // The name of the service that a slice belongs to; nullptr when there is no such slice.
   [[nodiscard]] const std::string* slice_owner(const ObjectKey& slice) const;
   [[nodiscard]] const Namespace* find_namespace(const std::string& name) const;
   [[nodiscard]] const Pod* pod(const ObjectKey& key) const;
@@ -83,17 +89,51 @@ class Store {
   void remove_observer(StoreObserver* observer);
 
  private:
-  struct ServiceEntry {
-    bool present = false;  // false: slices arrived before their Service
-    Service service;
-    std::vector<EndpointSlice> slices;  // ordered by name
+  struct KeyView {
+    std::string_view ns;
+    std::string_view name;
+    friend bool operator==(const KeyView&, const KeyView&) = default;
   };
+  // A service, its slices, or both: slices can arrive before their service. Never empty, so that
+  // the key needs no place of its own.
+  struct ServiceEntry {
+    mutable std::shared_ptr<const Service> service;
+    mutable std::vector<const EndpointSlice*> slices;  // ordered by name; owned by slices_
+  };
+  using SlicePointer = std::shared_ptr<const EndpointSlice>;
 
-  void drop_slice_from(const ObjectKey& service, const std::string& slice_name);
-  void forget_if_empty(const ObjectKey& key);
+  static KeyView view(const KeyView& key) noexcept { return key; }
+  static KeyView view(const ObjectKey& key) noexcept { return {key.ns, key.name}; }
+  static KeyView view(const SlicePointer& slice) noexcept { return view(slice->key); }
+  static KeyView view(const ServiceEntry& entry) noexcept {
+    if (entry.service != nullptr) return view(entry.service->key);
+    return owner_of(*entry.slices.front());
+  }
+  static KeyView owner_of(const EndpointSlice& slice) noexcept {
+    return {slice.key.ns, slice.service};
+  }
+  struct Hash {
+    using is_transparent = void;
+    template <class Keyed>
+    std::size_t operator()(const Keyed& keyed) const noexcept {
+      const KeyView key = view(keyed);
+      return hash_of(key.ns, key.name);
+    }
+  };
+  struct Equal {
+    using is_transparent = void;
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const noexcept {
+      return view(a) == view(b);
+    }
+  };
+  using Services = std::unordered_set<ServiceEntry, Hash, Equal>;
 
-  std::unordered_map<ObjectKey, ServiceEntry, ObjectKeyHash> services_;
-  std::unordered_map<ObjectKey, std::string, ObjectKeyHash> slice_owner_;  // slice -> service name
+  void detach(const EndpointSlice& slice);
+  void mark_dirty(const KeyView& service);
+
+  Services services_;
+  std::unordered_set<SlicePointer, Hash, Equal> slices_;
   std::unordered_map<ObjectKey, Pod, ObjectKeyHash> pods_;
   std::map<std::string, Namespace> namespaces_;
 

@@ -204,23 +204,27 @@ EndpointSlice read_slice(Reader& r, bool& good) {
     port.protocol = r.protocol();
     port.port = r.port();
   }
-  slice.endpoints.resize(r.count());
+  const std::size_t endpoints = r.count();
+  slice.endpoints.reserve(endpoints);
   std::shared_ptr<const EndpointDetail> last;
-  for (Endpoint& endpoint : slice.endpoints) {
+  for (std::size_t i = 0; i < endpoints; ++i) {
+    Endpoint endpoint;
     const std::uint64_t flags = r.number();
     endpoint.ready = (flags & 1) != 0;
     endpoint.address = r.address();
-    if ((flags & 2) == 0) continue;
-    if ((flags & 4) == 0) {
-      EndpointDetail detail;
-      detail.hostname = r.text();
-      detail.target_name = r.text();
-      detail.zone = r.text();
-      last = std::make_shared<const EndpointDetail>(std::move(detail));
-    } else if (last == nullptr) {
-      good = false;
+    if ((flags & 2) != 0) {
+      if ((flags & 4) == 0) {
+        EndpointDetail detail;
+        detail.hostname = r.text();
+        detail.target_name = r.text();
+        detail.zone = r.text();
+        last = std::make_shared<const EndpointDetail>(std::move(detail));
+      } else if (last == nullptr) {
+        good = false;
+      }
+      endpoint.detail = last;
     }
-    endpoint.detail = last;
+    slice.endpoints.push_back(endpoint);
   }
   return slice;
 }

@@ -10,17 +10,6 @@
 namespace clusterdns::registry {
 namespace {
 
-template <typename Manifest>
-Manifest* body_as(ManifestObject& object) {
-  return std::get_if<Manifest>(&object.body);
-}
-
-// The namespace an object makes exist, or is; empty when there is none.
-const std::string& namespace_of(const ManifestBody& body) {
-  const ObjectKey& key = key_of(body);
-  return std::holds_alternative<NamespaceManifest>(body) ? key.name : key.ns;
-}
-
 template <typename Value>
 bool contains_sorted(const std::vector<Value>& values, const Value& value) {
   return std::binary_search(values.begin(), values.end(), value);
@@ -32,11 +21,24 @@ void sort_and_trim(std::vector<Value>& values) {
   values.shrink_to_fit();
 }
 
-const EndpointSlice* stored_slice(const Store& store, const EndpointSlice& wanted) {
-  for (const EndpointSlice* slice : store.slices({wanted.key.ns, wanted.service})) {
-    if (slice->key.name == wanted.key.name) return slice;
-  }
-  return nullptr;
+template <typename Object>
+bool name_less(const std::shared_ptr<const Object>& object, const std::string& name) {
+  return object->key.name < name;
+}
+
+// Is an object of that name among these?
+template <typename Object>
+bool contains_name(const std::vector<std::shared_ptr<const Object>>& objects,
+                   const std::string& name) {
+  const auto at = std::lower_bound(objects.begin(), objects.end(), name, name_less<Object>);
+  return at != objects.end() && (*at)->key.name == name;
+}
+
+template <typename Object>
+void sort_by_name_and_trim(std::vector<std::shared_ptr<const Object>>& objects) {
+  std::sort(objects.begin(), objects.end(),
+            [](const auto& a, const auto& b) { return a->key.name < b->key.name; });
+  objects.shrink_to_fit();
 }
 
 // Of the addresses given out before, those that nothing else has claimed since; they are taken now.
@@ -51,7 +53,7 @@ void keep_free(const std::vector<IpAddress>& given_out, AddressPools& pools,
 
 struct ClusterBuilder::ObjectRef {
   const LoadedFile* file;
-  ManifestObject* object;
+  const ManifestObject* object;
 
   std::string place() const {
     return file->path + ':' + std::to_string(object->mark.line) + ':' +
@@ -61,10 +63,10 @@ struct ClusterBuilder::ObjectRef {
 
 // The objects of one namespace that count: of duplicates the first.
 struct ClusterBuilder::NamespaceInput {
-  NamespaceManifest* manifest = nullptr;
-  std::vector<std::pair<ServiceManifest*, ObjectRef>> services;
-  std::vector<EndpointsManifest*> endpoints;
-  std::vector<EndpointSliceManifest*> slices;
+  const NamespaceManifest* manifest = nullptr;
+  std::vector<std::pair<std::shared_ptr<const ServiceManifest>, ObjectRef>> services;
+  std::vector<const EndpointsManifest*> endpoints;
+  std::vector<std::shared_ptr<const EndpointSliceManifest>> slices;
   std::vector<const PodManifest*> pods;
   std::vector<const WorkloadManifest*> workloads;
 };
@@ -72,7 +74,7 @@ struct ClusterBuilder::NamespaceInput {
 // One run of apply().
 class ClusterBuilder::Pass {
  public:
-  Pass(ClusterBuilder& builder, std::vector<LoadedFile>& files,
+  Pass(ClusterBuilder& builder, const std::vector<LoadedFile>& files,
        std::unordered_set<std::string>& touched, std::vector<Diagnostic>& diagnostics)
       : options_(builder.options_),
         store_(builder.store_),
@@ -86,8 +88,8 @@ class ClusterBuilder::Pass {
   // False when an untouched namespace turned out to hold an address that a manifest now names: it
   // has been added to the touched ones, and a new pass is needed.
   bool reserve() {
-    for (LoadedFile& file : files_) {
-      for (ManifestObject& object : file.objects) reserve_explicit(object);
+    for (const LoadedFile& file : files_) {
+      for (const ManifestObject& object : file.objects) reserve_explicit(object.body);
     }
     bool settled = true;
     for (const auto& [ns, published] : published_) {
@@ -134,19 +136,15 @@ class ClusterBuilder::Pass {
     for (const Endpoint& endpoint : slice.endpoints) pod_pools_.take(endpoint.address);
   }
 
-  void reserve_explicit(ManifestObject& object) {
-    if (const auto* service = body_as<ServiceManifest>(object)) {
+  void reserve_explicit(const ManifestBody& body) {
+    if (const auto* service = body_as<ServiceManifest>(body)) {
       for (const IpAddress& address : service->object.cluster_ips) service_pools_.take(address);
-    } else if (const auto* pod = body_as<PodManifest>(object)) {
+    } else if (const auto* pod = body_as<PodManifest>(body)) {
       for (const IpAddress& address : pod->object.ips) pod_pools_.take(address);
-    } else if (const auto* endpoints = body_as<EndpointsManifest>(object)) {
-      for (const EndpointSlice& subset : endpoints->subsets) reserve_slice(subset);
-    } else if (const auto* slice = body_as<EndpointSliceManifest>(object)) {
-      if (!slice->in_store) {
-        reserve_slice(slice->object);
-      } else if (const EndpointSlice* stored = stored_slice(store_, slice->object)) {
-        reserve_slice(*stored);
-      }
+    } else if (const auto* endpoints = body_as<EndpointsManifest>(body)) {
+      for (const auto& subset : endpoints->subsets) reserve_slice(*subset);
+    } else if (const auto* slice = body_as<EndpointSliceManifest>(body)) {
+      reserve_slice(slice->object);
     }
   }
 
@@ -160,8 +158,8 @@ class ClusterBuilder::Pass {
   // --- who counts ---
 
   void gather() {
-    for (LoadedFile& file : files_) {
-      for (ManifestObject& object : file.objects) {
+    for (const LoadedFile& file : files_) {
+      for (const ManifestObject& object : file.objects) {
         const std::string& ns = namespace_of(object.body);
         if (!ns.empty() && touched_.contains(ns)) add(ns, {&file, &object});
       }
@@ -185,38 +183,29 @@ class ClusterBuilder::Pass {
 
   void add(const std::string& ns, const ObjectRef& ref) {
     NamespaceInput& input = inputs_[ns];
-    ManifestObject& object = *ref.object;
-    if (std::holds_alternative<OtherObject>(object.body)) return;
-    const std::string name = describe(kind_of(object.body), key_of(object.body));
+    const ManifestBody& body = ref.object->body;
+    if (body_as<OtherObject>(body) != nullptr) return;
+    const std::string name = describe(kind_of(body), key_of(body));
     const auto [first, is_new] = seen_.try_emplace(name, ref);
     if (!is_new) {
       error(ref.place() + ": " + name + " is already defined at " + first->second.place() +
             "; this one is ignored, remove one of them");
-      take_back(object);
       return;
     }
-    if (auto* manifest = body_as<NamespaceManifest>(object)) {
+    if (const auto* manifest = body_as<NamespaceManifest>(body)) {
       input.manifest = manifest;
-    } else if (auto* service = body_as<ServiceManifest>(object)) {
-      input.services.emplace_back(service, ref);
-    } else if (auto* endpoints = body_as<EndpointsManifest>(object)) {
+    } else if (const auto* service = std::get_if<std::shared_ptr<const ServiceManifest>>(&body)) {
+      input.services.emplace_back(*service, ref);
+    } else if (const auto* endpoints = body_as<EndpointsManifest>(body)) {
       input.endpoints.push_back(endpoints);
-    } else if (auto* slice = body_as<EndpointSliceManifest>(object)) {
-      input.slices.push_back(slice);
-    } else if (const auto* pod = body_as<PodManifest>(object)) {
+    } else if (const auto* slice =
+                   std::get_if<std::shared_ptr<const EndpointSliceManifest>>(&body)) {
+      input.slices.push_back(*slice);
+    } else if (const auto* pod = body_as<PodManifest>(body)) {
       input.pods.push_back(pod);
-    } else if (const auto* workload = body_as<WorkloadManifest>(object)) {
+    } else if (const auto* workload = body_as<WorkloadManifest>(body)) {
       input.workloads.push_back(workload);
     }
-  }
-
-  // A slice that counted until now, but no longer does, needs its content again for the day when it
-  // does once more.
-  void take_back(ManifestObject& object) {
-    auto* slice = body_as<EndpointSliceManifest>(object);
-    if (slice == nullptr || !slice->in_store) return;
-    if (const EndpointSlice* stored = stored_slice(store_, slice->object)) slice->object = *stored;
-    slice->in_store = false;
   }
 
   // --- one namespace ---
@@ -238,17 +227,17 @@ class ClusterBuilder::Pass {
 
     std::set<std::string> slice_names;
     std::set<std::string> sliced_services;
-    publish_explicit_slices(input, slice_names, sliced_services);
+    publish_explicit_slices(input, now, slice_names, sliced_services);
     for (const auto& [service, ref] : input.services) {
-      publish_service(*service, ref, index, before, now, slice_names, sliced_services);
+      publish_service(service, ref, index, before, now, slice_names, sliced_services);
     }
     for (const PlannedPod& pod : pods) {
       if (pod.object.ips.empty()) continue;  // nothing can find it
       now.pods.push_back(pod.object.key.name);
       store_.upsert(pod.object);
     }
-    now.slices.assign(slice_names.begin(), slice_names.end());
-    sort_and_trim(now.services);
+    sort_by_name_and_trim(now.services);
+    sort_by_name_and_trim(now.slices);
     sort_and_trim(now.pods);
     sort_and_trim(now.cluster_ips);
     sort_and_trim(now.pod_ips);
@@ -285,57 +274,70 @@ class ClusterBuilder::Pass {
     return pools.allocate(key, family);
   }
 
-  void publish_explicit_slices(NamespaceInput& input, std::set<std::string>& names,
-                               std::set<std::string>& services) {
-    for (EndpointSliceManifest* slice : input.slices) {
+  void publish_slice(std::shared_ptr<const EndpointSlice> slice, Published& now) {
+    now.slices.push_back(slice);
+    store_.upsert(std::move(slice));
+  }
+
+  void publish_explicit_slices(const NamespaceInput& input, Published& now,
+                               std::set<std::string>& names, std::set<std::string>& services) {
+    for (const auto& slice : input.slices) {
       if (slice->object.service.empty()) continue;
       names.insert(slice->object.key.name);
       services.insert(slice->object.service);
-      if (slice->in_store) continue;
-      EndpointSlice content = std::move(slice->object);
-      slice->object = {content.key, content.service, {}, {}};
-      slice->in_store = true;
-      store_.upsert(std::move(content));
+      publish_slice(share<EndpointSlice>(slice), now);
     }
     std::vector<std::string> by_endpoints;
     for (const EndpointsManifest* endpoints : input.endpoints) {
       // Of the two forms of the same thing, the slices are what DNS servers read.
       if (services.contains(endpoints->key.name)) continue;
       by_endpoints.push_back(endpoints->key.name);
-      for (EndpointSlice slice : endpoints->subsets) {
-        while (!names.insert(slice.key.name).second) slice.key.name += "-x";
-        store_.upsert(std::move(slice));
+      for (const auto& subset : endpoints->subsets) {
+        if (names.insert(subset->key.name).second) {
+          publish_slice(subset, now);
+          continue;
+        }
+        EndpointSlice renamed = *subset;
+        while (!names.insert(renamed.key.name).second) renamed.key.name += "-x";
+        publish_slice(std::make_shared<const EndpointSlice>(std::move(renamed)), now);
       }
     }
     services.insert(by_endpoints.begin(), by_endpoints.end());
   }
 
-  void publish_service(const ServiceManifest& manifest, const ObjectRef& ref,
-                       const PodIndex& index, const Published& before, Published& now,
-                       std::set<std::string>& slice_names,
+  void publish_service(const std::shared_ptr<const ServiceManifest>& manifest,
+                       const ObjectRef& ref, const PodIndex& index, const Published& before,
+                       Published& now, std::set<std::string>& slice_names,
                        const std::set<std::string>& sliced_services) {
-    Service service = manifest.object;
+    std::shared_ptr<const Service> service = share<Service>(manifest);
     std::string problem;
     const std::vector<IpFamily> families =
-        service_families(manifest, service_pools_.families(), problem);
+        service_families(*manifest, service_pools_.families(), problem);
     if (!problem.empty()) {
-      error(ref.place() + ": " + describe("Service", service.key) + ": " + problem +
+      error(ref.place() + ": " + describe("Service", service->key) + ": " + problem +
             "; it gets the families there are");
     }
-    note_shared_cluster_ips(service, ref);
-    if (!service.headless && service.type != ServiceType::ExternalName) {
-      give_cluster_ips(service, families, ref, before, now);
-    }
-    now.services.push_back(service.key.name);
-    if (service.type != ServiceType::ExternalName && !service.selector.empty() &&
-        !sliced_services.contains(service.key.name)) {
-      const auto taken = [&](const std::string& name) { return slice_names.contains(name); };
-      for (EndpointSlice& slice : make_slices(service, families, index.select(service.selector),
-                                              taken, {options_.keep_target_names})) {
-        slice_names.insert(slice.key.name);
-        store_.upsert(std::move(slice));
+    note_shared_cluster_ips(*service, ref);
+    if (!service->headless && service->type != ServiceType::ExternalName) {
+      std::vector<IpAddress> ips = cluster_ips_of(*service, families, ref, before, now);
+      if (ips != service->cluster_ips) {
+        Service with_addresses = *service;
+        with_addresses.cluster_ips = std::move(ips);
+        trim(with_addresses);
+        service = std::make_shared<const Service>(std::move(with_addresses));
       }
     }
+    if (service->type != ServiceType::ExternalName && !service->selector.empty() &&
+        !sliced_services.contains(service->key.name)) {
+      const auto taken = [&](const std::string& name) { return slice_names.contains(name); };
+      for (EndpointSlice& slice : make_slices(*service, families, index.select(service->selector),
+                                              taken, {options_.keep_target_names})) {
+        slice_names.insert(slice.key.name);
+        trim(slice);
+        publish_slice(std::make_shared<const EndpointSlice>(std::move(slice)), now);
+      }
+    }
+    now.services.push_back(service);
     store_.upsert(std::move(service));
   }
 
@@ -349,10 +351,12 @@ class ClusterBuilder::Pass {
     }
   }
 
-  void give_cluster_ips(Service& service, const std::vector<IpFamily>& families,
-                        const ObjectRef& ref, const Published& before, Published& now) {
+  std::vector<IpAddress> cluster_ips_of(const Service& service,
+                                        const std::vector<IpFamily>& families,
+                                        const ObjectRef& ref, const Published& before,
+                                        Published& now) {
     const Service* previous =
-        contains_sorted(before.services, service.key.name) ? store_.service(service.key) : nullptr;
+        contains_name(before.services, service.key.name) ? store_.service(service.key) : nullptr;
     const std::vector<IpAddress> none;
     std::vector<IpAddress> result;
     for (const IpFamily family : families) {
@@ -374,15 +378,15 @@ class ClusterBuilder::Pass {
       result.push_back(*address);
       now.cluster_ips.push_back(*address);
     }
-    service.cluster_ips = std::move(result);
+    return result;
   }
 
   void erase_missing(const std::string& ns, const Published& before, const Published& now) {
-    for (const std::string& name : before.services) {
-      if (!contains_sorted(now.services, name)) store_.erase_service({ns, name});
+    for (const auto& service : before.services) {
+      if (!contains_name(now.services, service->key.name)) store_.erase_service(service->key);
     }
-    for (const std::string& name : before.slices) {
-      if (!contains_sorted(now.slices, name)) store_.erase_slice({ns, name});
+    for (const auto& slice : before.slices) {
+      if (!contains_name(now.slices, slice->key.name)) store_.erase_slice(slice->key);
     }
     for (const std::string& name : before.pods) {
       if (!contains_sorted(now.pods, name)) store_.erase_pod({ns, name});
@@ -400,7 +404,7 @@ class ClusterBuilder::Pass {
   const ClusterOptions& options_;
   Store& store_;
   std::map<std::string, Published>& published_;
-  std::vector<LoadedFile>& files_;
+  const std::vector<LoadedFile>& files_;
   std::unordered_set<std::string>& touched_;
   std::vector<Diagnostic>& diagnostics_;
 
@@ -417,7 +421,7 @@ class ClusterBuilder::Pass {
 ClusterBuilder::ClusterBuilder(ClusterOptions options, Store& store)
     : options_(std::move(options)), store_(store) {}
 
-void ClusterBuilder::apply(std::vector<LoadedFile>& files,
+void ClusterBuilder::apply(const std::vector<LoadedFile>& files,
                            std::unordered_set<std::string> touched,
                            std::vector<Diagnostic>& diagnostics) {
   // Each pass that does not settle adds a namespace, so this ends.

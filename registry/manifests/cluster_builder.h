@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -30,16 +31,16 @@ class ClusterBuilder {
   ClusterBuilder(ClusterOptions options, Store& store);
 
   // Brings the namespaces in `touched` up to date with `files` (in order of precedence); the others
-  // are taken to be as they were. Does not commit. Moves the content of EndpointSlices from the
-  // files to the store.
-  void apply(std::vector<LoadedFile>& files, std::unordered_set<std::string> touched,
+  // are taken to be as they were. Does not commit. Where nothing is added to an object of the
+  // files, the store shares it.
+  void apply(const std::vector<LoadedFile>& files, std::unordered_set<std::string> touched,
              std::vector<Diagnostic>& diagnostics);
 
  private:
-  // What this builder has put into the store for one namespace. All sorted.
+  // What this builder has put into the store for one namespace: objects by name, all sorted.
   struct Published {
-    std::vector<std::string> services;
-    std::vector<std::string> slices;
+    std::vector<std::shared_ptr<const Service>> services;
+    std::vector<std::shared_ptr<const EndpointSlice>> slices;
     std::vector<std::string> pods;
     // Addresses given out here, as opposed to those the manifests name.
     std::vector<IpAddress> cluster_ips;

@@ -16,9 +16,7 @@ constexpr std::int64_t kTrimAfterBytes = 1024 * 1024;
 void add_namespaces(const std::vector<ManifestObject>& objects,
                     std::unordered_set<std::string>& namespaces) {
   for (const ManifestObject& object : objects) {
-    const ObjectKey& key = key_of(object.body);
-    const std::string& ns =
-        std::holds_alternative<NamespaceManifest>(object.body) ? key.name : key.ns;
+    const std::string& ns = namespace_of(object.body);
     if (!ns.empty()) namespaces.insert(ns);
   }
 }
@@ -48,7 +46,7 @@ std::vector<Diagnostic> ManifestSource::load() {
   other_objects_.clear();
   for (const LoadedFile& file : files_) {
     for (const ManifestObject& object : file.objects) {
-      if (const auto* other = std::get_if<OtherObject>(&object.body)) {
+      if (const auto* other = body_as<OtherObject>(object.body)) {
         other_objects_.push_back(*other);
       }
     }

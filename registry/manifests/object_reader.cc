@@ -249,6 +249,7 @@ ServiceManifest read_service(const Field& object) {
   for (const Field& ingress : object["status"]["loadBalancer"]["ingress"].elements()) {
     if (const auto address = ingress["ip"].ip()) service.load_balancer_ips.push_back(*address);
   }
+  trim(service);
   return manifest;
 }
 
@@ -318,7 +319,8 @@ EndpointsManifest read_endpoints(const Field& object, const ReadOptions& options
     slice.ports = read_endpoint_ports(subset["ports"]);
     read_endpoint_addresses(subset["addresses"], true, details, slice);
     read_endpoint_addresses(subset["notReadyAddresses"], false, details, slice);
-    manifest.subsets.push_back(std::move(slice));
+    trim(slice);
+    manifest.subsets.push_back(std::make_shared<const EndpointSlice>(std::move(slice)));
   }
   return manifest;
 }
@@ -375,6 +377,7 @@ EndpointSliceManifest read_endpoint_slice(const Field& object, const ReadOptions
   for (const Field& element : object["endpoints"].elements()) {
     read_slice_endpoint(element, *family, details, slice);
   }
+  trim(slice);
   return manifest;
 }
 
@@ -594,28 +597,28 @@ struct Kind {
 
 template <WorkloadKind kKind>
 ManifestBody read_workload_of(const Field& object, const ReadOptions&, std::vector<YamlError>&) {
-  return read_workload(object, kKind);
+  return make_body(read_workload(object, kKind));
 }
 
 constexpr std::array<Kind, 9> kKinds = {{
     {"Namespace", "",
      [](const Field& object, const ReadOptions&, std::vector<YamlError>&) -> ManifestBody {
-       return read_namespace(object);
+       return make_body(read_namespace(object));
      }},
     {"Service", "",
      [](const Field& object, const ReadOptions&, std::vector<YamlError>&) -> ManifestBody {
-       return read_service(object);
+       return make_body(read_service(object));
      }},
     {"Endpoints", "",
      [](const Field& object, const ReadOptions& options, std::vector<YamlError>&) -> ManifestBody {
-       return read_endpoints(object, options);
+       return make_body(read_endpoints(object, options));
      }},
     {"EndpointSlice", "discovery.k8s.io",
      [](const Field& object, const ReadOptions& options, std::vector<YamlError>& warnings)
-         -> ManifestBody { return read_endpoint_slice(object, options, warnings); }},
+         -> ManifestBody { return make_body(read_endpoint_slice(object, options, warnings)); }},
     {"Pod", "",
      [](const Field& object, const ReadOptions&, std::vector<YamlError>&) -> ManifestBody {
-       return read_pod(object);
+       return make_body(read_pod(object));
      }},
     {"Deployment", "apps", read_workload_of<WorkloadKind::Deployment>},
     {"ReplicaSet", "apps", read_workload_of<WorkloadKind::ReplicaSet>},
@@ -691,9 +694,9 @@ void read_into(const YamlNode& node, const TypeMeta& fallback, const std::string
   if (type.kind.ends_with("List")) return read_list(node, type, file, options, results);
 
   const Kind* kind = find_kind(type.kind, type.api_version);
-  ManifestObject object{OtherObject{}, node.mark};
+  ManifestObject object{{}, node.mark};
   if (kind == nullptr) {
-    object.body = read_other(node, type.api_version, type.kind, file);
+    object.body = make_body(read_other(node, type.api_version, type.kind, file));
   } else {
     const Field root(&node, node.mark, "", result.errors);
     object.body = kind->read(root, options, result.warnings);

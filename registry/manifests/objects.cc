@@ -28,19 +28,24 @@ std::string kind_of(const ManifestBody& body) {
     }
     std::string operator()(const OtherObject& other) const { return other.kind; }
   };
-  return std::visit(Visitor{}, body);
+  return std::visit([](const auto& manifest) { return Visitor{}(*manifest); }, body);
 }
 
 const ObjectKey& key_of(const ManifestBody& body) {
   return std::visit(
       [](const auto& manifest) -> const ObjectKey& {
-        if constexpr (requires { manifest.key; }) {
-          return manifest.key;
+        if constexpr (requires { manifest->key; }) {
+          return manifest->key;
         } else {
-          return manifest.object.key;
+          return manifest->object.key;
         }
       },
       body);
+}
+
+const std::string& namespace_of(const ManifestBody& body) {
+  const ObjectKey& key = key_of(body);
+  return body_as<NamespaceManifest>(body) != nullptr ? key.name : key.ns;
 }
 
 std::string describe(const std::string& kind, const ObjectKey& key) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -58,15 +59,11 @@ struct ServiceManifest {
 // core/v1 Endpoints; one slice per subset.
 struct EndpointsManifest {
   ObjectKey key;  // the Service's
-  std::vector<EndpointSlice> subsets;
-  friend bool operator==(const EndpointsManifest&, const EndpointsManifest&) = default;
+  std::vector<std::shared_ptr<const EndpointSlice>> subsets;
 };
 
-// Once `in_store`, ports and endpoints are in the Store only: they are the bulk of a large cluster,
-// and are not held twice.
 struct EndpointSliceManifest {
   EndpointSlice object;
-  bool in_store = false;
   friend bool operator==(const EndpointSliceManifest&, const EndpointSliceManifest&) = default;
 };
 
@@ -125,9 +122,30 @@ struct OtherObject {
   }
 };
 
+// Each in memory of its own size, and immutable: the Store shares what a large cluster has most of.
 using ManifestBody =
-    std::variant<NamespaceManifest, ServiceManifest, EndpointsManifest, EndpointSliceManifest,
-                 PodManifest, WorkloadManifest, OtherObject>;
+    std::variant<std::shared_ptr<const NamespaceManifest>, std::shared_ptr<const ServiceManifest>,
+                 std::shared_ptr<const EndpointsManifest>,
+                 std::shared_ptr<const EndpointSliceManifest>, std::shared_ptr<const PodManifest>,
+                 std::shared_ptr<const WorkloadManifest>, std::shared_ptr<const OtherObject>>;
+
+template <typename Manifest>
+[[nodiscard]] ManifestBody make_body(Manifest manifest) {
+  return std::make_shared<const Manifest>(std::move(manifest));
+}
+
+// The body when it is of that kind, else nullptr.
+template <typename Manifest>
+[[nodiscard]] const Manifest* body_as(const ManifestBody& body) {
+  const auto* const pointer = std::get_if<std::shared_ptr<const Manifest>>(&body);
+  return pointer == nullptr ? nullptr : pointer->get();
+}
+
+// The object of a body, sharing the body's memory.
+template <typename Object, typename Manifest>
+[[nodiscard]] std::shared_ptr<const Object> share(const std::shared_ptr<const Manifest>& manifest) {
+  return {manifest, &manifest->object};
+}
 
 struct ManifestObject {
   ManifestBody body;
@@ -137,6 +155,9 @@ struct ManifestObject {
 // The `kind` as the manifest writes it, and the object's key.
 [[nodiscard]] std::string kind_of(const ManifestBody& body);
 [[nodiscard]] const ObjectKey& key_of(const ManifestBody& body);
+
+// The namespace an object is in, or the one it is; empty when there is none.
+[[nodiscard]] const std::string& namespace_of(const ManifestBody& body);
 
 // `kind namespace/name`, for messages.
 [[nodiscard]] std::string describe(const std::string& kind, const ObjectKey& key);

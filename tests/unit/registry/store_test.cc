@@ -87,9 +87,10 @@ TEST_F(StoreTest, EqualObjectsAreNoChange) {
 
 TEST_F(StoreTest, EndpointsCompareByWhatTheyPointTo) {
   const auto slice_with = [](const char* hostname) {
-    EndpointSlice slice = make_slice("default", "a-1", "a", {"10.244.0.1"});
-    slice.endpoints[0].detail =
-        std::make_shared<const EndpointDetail>(EndpointDetail{hostname, "", ""});
+    EndpointSlice slice = make_slice("default", "a-1", "a", {});
+    slice.endpoints.push_back(
+        {*IpAddress::parse("10.244.0.1"), true,
+         std::make_shared<const EndpointDetail>(EndpointDetail{hostname, "", ""})});
     return slice;
   };
   store_.upsert(slice_with("db-0"));

@@ -52,12 +52,12 @@ Manifest read_one(const std::string& text, const ReadOptions& options = {}) {
                                                                    : results[0].errors[0].what);
     return {};
   }
-  auto* manifest = std::get_if<Manifest>(&results[0].object->body);
+  const auto* manifest = body_as<Manifest>(results[0].object->body);
   if (manifest == nullptr) {
     ADD_FAILURE() << "another kind of object";
     return {};
   }
-  return std::move(*manifest);
+  return *manifest;
 }
 
 std::string service(const std::string& spec) {
@@ -314,13 +314,13 @@ subsets:
 - addresses: [{ip: 10.0.0.3}]
 )");
   ASSERT_THAT(manifest.subsets, SizeIs(2));
-  const EndpointSlice& first = manifest.subsets[0];
+  const EndpointSlice& first = *manifest.subsets[0];
   EXPECT_EQ(first.service, "legacy");
   ASSERT_THAT(first.endpoints, SizeIs(3));
   EXPECT_EQ(first.endpoints[0].detail->hostname, "a");
   EXPECT_TRUE(first.endpoints[1].ready);
   EXPECT_FALSE(first.endpoints[2].ready);
-  EXPECT_NE(first.key, manifest.subsets[1].key);
+  EXPECT_NE(first.key, manifest.subsets[1]->key);
   EXPECT_THAT(errors_of("apiVersion: v1\nkind: Endpoints\nmetadata: {name: x}\n"
                         "subsets: [{addresses: [{ip: 1.2.3}]}]\n"),
               ElementsAre("4:29: subsets[0].addresses[0].ip: '1.2.3' is not an IPv4 or IPv6 "
