@@ -277,7 +277,7 @@ Found ClusterStage::srv(const Asked& asked, const ServiceBlock& block, std::uint
   } else if (endpoint == ServiceBlock::kNotFound) {
     positions = block.port_set(0).count;
   } else {
-    positions = block.port_set(block.endpoints()[endpoint].port_set).count;
+    positions = block.port_set(block.endpoint(endpoint).port_set).count;
   }
   const std::size_t at = asked.offset[service_label];
   dns::RRsetRef& ref = answer.answer[answer.answer_count++];
@@ -338,11 +338,21 @@ CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned 
     }
     const std::uint32_t i = block->find_endpoint(nearest);
     if (i == ServiceBlock::kNotFound) return Found::NXDomain;
-    const ServiceBlock::Endpoint& e = block->endpoints()[i];
+    const ServiceBlock::Endpoint e = block->endpoint(i);
     const std::uint32_t counter = e.counters;
     const auto turn = [&](std::uint32_t which, std::uint32_t count) {
       return counter == 0 ? 0 : rotation(*block, counter + which, count);
     };
+    if (a && block->plain()) {
+      dns::RRsetRef& ref = answer.answer[answer.answer_count++];
+      ref.write = &dns::write_rdata;
+      ref.data = block->plain_address(i);
+      ref.count = 4;
+      ref.ttl = options_.ttl;
+      ref.type = RRType::A;
+      ref.owner = asked.owner;
+      return Found::Data;
+    }
     if (a) {
       return rows(asked, block->a_rows() + e.a_first * dns::kARowSize, 0, e.a_count,
                   turn(0, e.a_count), answer);

@@ -51,9 +51,8 @@ bool for_each_port(const ServiceBlock& block, std::uint16_t set_index, std::uint
 template <class Visit>
 void for_each_srv(const ServiceBlock& block, std::uint32_t endpoint, std::uint16_t named_port,
                   std::uint32_t rotation, Visit&& visit) noexcept {
-  const auto endpoints = block.endpoints();
   if (endpoint != ServiceBlock::kNotFound) {
-    const ServiceBlock::Endpoint& e = endpoints[endpoint];
+    const ServiceBlock::Endpoint e = block.endpoint(endpoint);
     for_each_port(block, e.port_set, named_port, rotation,
                   [&](std::uint16_t number) { return visit(&e, number); });
     return;
@@ -63,6 +62,7 @@ void for_each_srv(const ServiceBlock& block, std::uint32_t endpoint, std::uint16
                   [&](std::uint16_t number) { return visit(nullptr, number); });
     return;
   }
+  const auto endpoints = block.endpoints();
   const std::size_t n = endpoints.size();
   for (std::size_t k = 0; k < n; ++k) {
     std::size_t i = k + rotation;
@@ -88,6 +88,12 @@ struct Srv {
         service_size(r.count & 0xFFFF),
         endpoint(r.first),
         named_port(static_cast<std::uint16_t>(r.count >> 16)) {}
+
+  // The label of the one target, when that is a plain endpoint.
+  std::span<const std::uint8_t> plain_label(ServiceBlock::LabelScratch& scratch) const noexcept {
+    if (endpoint == ServiceBlock::kNotFound || !block.plain()) return {};
+    return block.endpoint_label(endpoint, scratch);
+  }
 };
 
 }  // namespace
@@ -128,11 +134,13 @@ Written write_srv(const RRsetRef& rrset, Encoder& encoder) noexcept {
   // The question, or a CNAME's target: it stands in the message already.
   const std::uint16_t owner = encoder.owner_pointer(rrset.owner);
   if (owner == 0) return Written::None;
+  ServiceBlock::LabelScratch scratch;
+  const std::span<const std::uint8_t> plain_label = srv.plain_label(scratch);
   for_each_srv(
       srv.block, srv.endpoint, srv.named_port, rrset.rotation,
       [&](const ServiceBlock::Endpoint* e, std::uint16_t number) {
         std::span<const std::uint8_t> label;
-        if (e != nullptr) label = srv.block.label(e->label);
+        if (e != nullptr) label = e->label != 0 ? srv.block.label(e->label) : plain_label;
         const std::size_t target = label.size() + srv.service_size;
         if (encoder.room() < 2 + kRecordHead + kSrvFixed + target) return false;
         std::uint8_t* p = encoder.position();
@@ -186,6 +194,19 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
             srv.service_size)) {
       put(srv.block.aaaa_rows(), dns::kAaaaRowSize, srv.block.aaaa_count(), owner,
           srv.service_size);
+    }
+    encoder.add_records(records);
+    return Written::All;
+  }
+  if (srv.endpoint != ServiceBlock::kNotFound && srv.block.plain()) {
+    // One target, whatever the number of ports, and no row of its own.
+    const std::size_t target = record + 2 + kRecordHead + kSrvFixed;
+    ServiceBlock::LabelScratch scratch;
+    std::array<std::uint8_t, dns::kARowSize> row;
+    write_a_row(row.data(), srv.block.plain_address(srv.endpoint), rrset.ttl);
+    if (target <= dns::kMaxPointerTarget) {
+      put(row.data(), row.size(), 1, static_cast<std::uint16_t>(0xC000 | target),
+          srv.service_size + srv.plain_label(scratch).size());
     }
     encoder.add_records(records);
     return Written::All;
@@ -277,7 +298,8 @@ Written write_ptr(const RRsetRef& rrset, Encoder& encoder) noexcept {
     std::array<std::uint8_t, 3 * (dns::kMaxLabelSize + 1)> head;
     std::size_t head_size = 0;
     if (target.endpoint != ServiceBlock::kNotFound) {
-      const auto label = target.block->label(target.block->endpoints()[target.endpoint].label);
+      ServiceBlock::LabelScratch scratch;
+      const auto label = target.block->endpoint_label(target.endpoint, scratch);
       std::memcpy(head.data(), label.data(), label.size());
       head_size = label.size();
     }

@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <tuple>
 
 #include "zones/hash.h"
+#include "zones/pod_name.h"
 
 namespace clusterdns::zones {
 namespace {
@@ -33,22 +35,35 @@ void put_label(std::vector<std::uint8_t>& to, std::string_view text) {
   for (std::size_t i = 0; i < size; ++i) to.push_back(lower(text[i]));
 }
 
-// 10.244.0.10 -> "10-244-0-10"; the hot part of building a table, so no text library.
-void put_dashed_v4(std::vector<std::uint8_t>& to, const IpAddress& ip) {
-  const std::size_t start = to.size();
-  to.resize(start + 16);
-  std::uint8_t* p = to.data() + start + 1;
+// 10.244.0.10 -> "10-244-0-10" with its length before it; returns the octets written, at most 16.
+// The hot part of building a table, so no text library.
+std::size_t write_dashed(std::uint8_t* to, const std::uint8_t* address) noexcept {
+  std::uint8_t* p = to + 1;
   for (int i = 0; i < 4; ++i) {
-    const unsigned v = ip.octets[static_cast<std::size_t>(i)];
+    const unsigned v = address[i];
     if (i != 0) *p++ = '-';
     if (v >= 100) *p++ = static_cast<std::uint8_t>('0' + v / 100);
     if (v >= 10) *p++ = static_cast<std::uint8_t>('0' + v / 10 % 10);
     *p++ = static_cast<std::uint8_t>('0' + v % 10);
   }
-  const auto size = static_cast<std::size_t>(p - to.data()) - start - 1;
-  to[start] = static_cast<std::uint8_t>(size);
-  to.resize(start + 1 + size);
+  to[0] = static_cast<std::uint8_t>(p - to - 1);
+  return static_cast<std::size_t>(p - to);
 }
+
+void put_dashed_v4(std::vector<std::uint8_t>& to, const IpAddress& ip) {
+  const std::size_t start = to.size();
+  to.resize(start + std::tuple_size_v<ServiceBlock::LabelScratch>);
+  to.resize(start + write_dashed(to.data() + start, ip.octets.data()));
+}
+
+// Is an endpoint named by its address?
+bool is_unnamed(const registry::Endpoint& endpoint, bool pod_names) noexcept {
+  return endpoint.detail == nullptr ||
+         (endpoint.detail->hostname.empty() && !(pod_names && !endpoint.detail->target_name.empty()));
+}
+
+// Numbers in the order of addresses.
+std::uint32_t load_address(const std::uint8_t* octets) noexcept { return dns::load_u32(octets); }
 
 void put_endpoint_label(std::vector<std::uint8_t>& to, const registry::Endpoint& endpoint,
                         bool pod_names) {
@@ -138,7 +153,7 @@ class BlockBuilder {
       target.make_lower();
     } else {
       gather_ports(service, slices);
-      gather_endpoints(service, slices, options);
+      if (!gather_plain(service, slices, options)) gather_endpoints(service, slices, options);
       if (service.headless && addresses_.empty()) return nullptr;
     }
     return lay_out(service, external ? &target : nullptr, options, hash);
@@ -154,6 +169,9 @@ class BlockBuilder {
     named_.clear();
     label_index_.clear();
     address_index_.clear();
+    plain_addresses_.clear();
+    plain_ = false;
+    plain_port_set_ = 0;
     merged_ = false;
   }
 
@@ -234,6 +252,30 @@ class BlockBuilder {
     }
     address_index_[at] = static_cast<std::uint32_t>(addresses_.size() + 1);
     return false;
+  }
+
+  // False when some endpoint is not plain.
+  bool gather_plain(const registry::Service& service,
+                    std::span<const registry::EndpointSlice* const> slices,
+                    const BlockOptions& options) {
+    if (service.headless) return false;
+    for (std::size_t s = 0; s < slices.size(); ++s) {
+      for (const registry::Endpoint& endpoint : slices[s]->endpoints) {
+        if (!endpoint.ready) continue;
+        if (endpoint.address.is_v6() || !is_unnamed(endpoint, options.endpoint_pod_names) ||
+            (!plain_addresses_.empty() && plain_port_set_ != slice_sets_[s])) {
+          plain_addresses_.clear();
+          return false;
+        }
+        plain_port_set_ = slice_sets_[s];
+        plain_addresses_.push_back(load_address(endpoint.address.octets.data()));
+      }
+    }
+    std::sort(plain_addresses_.begin(), plain_addresses_.end());
+    plain_addresses_.erase(std::unique(plain_addresses_.begin(), plain_addresses_.end()),
+                           plain_addresses_.end());
+    plain_ = true;
+    return true;
   }
 
   void gather_endpoints(const registry::Service& service,
@@ -390,6 +432,8 @@ class BlockBuilder {
       irregular = irregular || e.own_rows_v4 || e.own_rows_v6;
       if (e.v4 > 1 || e.v6 > 1 || port_sets_[e.port_set].size() > 1) ++multi;
     }
+    // One set of counters for all plain ones.
+    if (!plain_addresses_.empty() && port_sets_[plain_port_set_].size() > 1) multi = 1;
     const bool shared_line = v4_.main > 1 || v6_.main > 1;
     std::size_t port_total = 0;
     for (const auto& set : port_sets_) port_total += set.size();
@@ -419,7 +463,9 @@ class BlockBuilder {
     const std::uint32_t named_offset =
         place(named_.size() * sizeof(ServiceBlock::NamedPort), alignof(ServiceBlock::NamedPort));
     const std::uint32_t endpoints_offset =
-        place(endpoints_.size() * sizeof(ServiceBlock::Endpoint), 4);
+        place(plain_ ? plain_addresses_.size() * std::size_t{4}
+                     : endpoints_.size() * sizeof(ServiceBlock::Endpoint),
+              4);
     const std::uint32_t a_offset = place(v4_.total * dns::kARowSize, 1);
     const std::uint32_t aaaa_offset = place(v6_.total * dns::kAaaaRowSize, 1);
     const std::uint32_t labels_offset = place(label_total, 1);
@@ -445,6 +491,11 @@ class BlockBuilder {
                    : service.headless      ? BlockKind::Headless
                                            : BlockKind::ClusterIP;
     block->irregular_ = irregular;
+    block->plain_ = plain_;
+    block->plain_port_set_ = plain_port_set_;
+    block->plain_counters_ = static_cast<std::uint16_t>(
+        plain_ && multi != 0 && count_endpoints ? ServiceBlock::kCounterPorts + 3 * named_.size()
+                                                : 0);
     block->key_size_ = static_cast<std::uint8_t>(key_.size());
     block->key_offset_ = key_offset;
     std::memcpy(base + key_offset, key_.data(), key_.size());
@@ -458,7 +509,8 @@ class BlockBuilder {
     block->aaaa_count_ = v6_.main;
     block->a_row_count_ = v4_.total;
     block->aaaa_row_count_ = v6_.total;
-    block->endpoint_count_ = static_cast<std::uint32_t>(endpoints_.size());
+    block->endpoint_count_ =
+        static_cast<std::uint32_t>(plain_ ? plain_addresses_.size() : endpoints_.size());
     block->named_port_count_ = static_cast<std::uint32_t>(named_.size());
     block->counter_count_ = counters;
     block->port_sets_offset_ = port_sets_offset;
@@ -497,6 +549,9 @@ class BlockBuilder {
       label_at += static_cast<std::uint32_t>(port_label_.size());
     }
     // Endpoints.
+    for (std::size_t i = 0; i < plain_addresses_.size(); ++i) {
+      dns::store_u32(base + endpoints_offset + 4 * i, plain_addresses_[i]);
+    }
     auto* out = reinterpret_cast<ServiceBlock::Endpoint*>(base + endpoints_offset);
     std::uint32_t srv_total = 0;
     std::uint32_t next_counter =
@@ -585,9 +640,18 @@ class BlockBuilder {
   std::vector<std::uint16_t> slice_sets_;
   std::vector<NamedPortDraft> named_;
   std::vector<std::uint32_t> label_index_, address_index_;
+  std::vector<std::uint32_t> plain_addresses_;
+  bool plain_ = false;
+  std::uint16_t plain_port_set_ = 0;
   Rows v4_, v6_;
   bool merged_ = false;
 };
+
+void write_a_row(std::uint8_t* row, const std::uint8_t* address, std::uint32_t ttl) noexcept {
+  IpAddress ip;
+  std::memcpy(ip.octets.data(), address, 4);
+  put_row(row, ip, ttl);
+}
 
 ServiceBlock::Pointer ServiceBlock::build(const registry::Service& service,
                                           std::span<const registry::EndpointSlice* const> slices,
@@ -610,7 +674,42 @@ bool ServiceBlock::is_cluster_ip(const IpAddress& address) const noexcept {
   return false;
 }
 
+std::span<const std::uint8_t> ServiceBlock::endpoint_label(std::uint32_t i,
+                                                           LabelScratch& scratch) const noexcept {
+  if (!plain_) return label(at<Endpoint>(endpoints_offset_)[i].label);
+  return {scratch.data(), write_dashed(scratch.data(), plain_address(i))};
+}
+
+std::uint32_t ServiceBlock::find_plain(const std::uint8_t* octets) const noexcept {
+  const std::uint32_t wanted = load_address(octets);
+  std::uint32_t first = 0;
+  std::uint32_t count = endpoint_count_;
+  while (count > 0) {
+    const std::uint32_t half = count / 2;
+    if (load_address(plain_address(first + half)) < wanted) {
+      first += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  const bool found = first < endpoint_count_ && load_address(plain_address(first)) == wanted;
+  return found ? first : kNotFound;
+}
+
 std::uint32_t ServiceBlock::find_endpoint(const std::uint8_t* label) const noexcept {
+  if (plain_) {
+    const auto address = parse_pod_label(label);
+    if (!address || address->is_v6()) return kNotFound;
+    // As it would be written, and no other way.
+    LabelScratch written;
+    const std::size_t octets = write_dashed(written.data(), address->octets.data());
+    if (octets != std::size_t{1} + label[0] ||
+        std::memcmp(written.data(), label, octets) != 0) {
+      return kNotFound;
+    }
+    return find_plain(address->octets.data());
+  }
   const std::size_t size = std::size_t{1} + label[0];
   const auto same = [&](std::uint32_t i) {
     const auto* other = at<std::uint8_t>(at<Endpoint>(endpoints_offset_)[i].label);
@@ -632,6 +731,10 @@ std::uint32_t ServiceBlock::find_endpoint(const std::uint8_t* label) const noexc
 std::uint32_t ServiceBlock::find_address(const IpAddress& address,
                                          std::uint32_t from) const noexcept {
   const bool v4 = address.is_v4();
+  if (plain_) {
+    const std::uint32_t i = v4 ? find_plain(address.octets.data()) : kNotFound;
+    return i != kNotFound && i >= from ? i : kNotFound;
+  }
   const std::uint8_t* const rows = v4 ? a_rows() : aaaa_rows();
   const std::size_t row = v4 ? dns::kARowSize : dns::kAaaaRowSize;
   const auto endpoint_has = [&](const Endpoint& e) {
@@ -698,7 +801,7 @@ bool ServiceBlock::has_protocol(Protocol protocol) const noexcept {
 
 std::vector<IpAddress> ServiceBlock::addresses() const {
   std::vector<IpAddress> all;
-  all.reserve(a_row_count_ + aaaa_row_count_);
+  all.reserve(a_row_count_ + aaaa_row_count_ + (plain_ ? endpoint_count_ : 0));
   const auto take = [&all](const std::uint8_t* rows, std::size_t row, std::uint32_t count,
                            registry::IpFamily family) {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -710,6 +813,11 @@ std::vector<IpAddress> ServiceBlock::addresses() const {
   };
   take(a_rows(), dns::kARowSize, a_row_count_, registry::IpFamily::V4);
   take(aaaa_rows(), dns::kAaaaRowSize, aaaa_row_count_, registry::IpFamily::V6);
+  for (std::uint32_t i = 0; plain_ && i < endpoint_count_; ++i) {
+    IpAddress ip;
+    std::memcpy(ip.octets.data(), plain_address(i), 4);
+    all.push_back(ip);
+  }
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;

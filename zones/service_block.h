@@ -5,8 +5,13 @@
 // answer is written. So the same block serves every zone.
 //
 //   header | key | port sets | endpoints | A rows | AAAA rows | labels | indexes | counters
+//
+// Most endpoints of a cluster are plain: of a ClusterIP service, IPv4, without a hostname, all with
+// the same ports. Hardly anybody asks for their names, so these are not stored: `endpoints` is then
+// the sorted addresses, 4 octets each, and a name is read back into an address.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -24,6 +29,9 @@ struct BlockOptions {
 };
 
 enum class BlockKind : std::uint8_t { ClusterIP, Headless, ExternalName };
+
+// Writes one A row (dns::kARowSize octets) of a four-octet address.
+void write_a_row(std::uint8_t* row, const std::uint8_t* address, std::uint32_t ttl) noexcept;
 
 class ServiceBlock {
  public:
@@ -84,9 +92,26 @@ class ServiceBlock {
     registry::Protocol protocol;
   };
 
-  [[nodiscard]] std::span<const Endpoint> endpoints() const noexcept {
-    return {at<Endpoint>(endpoints_offset_), endpoint_count_};
+  [[nodiscard]] std::uint32_t endpoint_count() const noexcept { return endpoint_count_; }
+  // See above; an endpoint then has no stored label (0) and no row.
+  [[nodiscard]] bool plain() const noexcept { return plain_; }
+  // REQUIRES: i < endpoint_count().
+  [[nodiscard]] Endpoint endpoint(std::uint32_t i) const noexcept {
+    if (plain_) return {0, 0, 0, 1, 0, plain_port_set_, plain_counters_};
+    return at<Endpoint>(endpoints_offset_)[i];
   }
+  // All endpoints, when they are not plain; else none.
+  [[nodiscard]] std::span<const Endpoint> endpoints() const noexcept {
+    return {at<Endpoint>(endpoints_offset_), plain_ ? 0 : endpoint_count_};
+  }
+  // REQUIRES: plain(). Four octets in network byte order.
+  [[nodiscard]] const std::uint8_t* plain_address(std::uint32_t i) const noexcept {
+    return at<std::uint8_t>(endpoints_offset_) + std::size_t{4} * i;
+  }
+  // The label of an endpoint, plain or not, with its length octet; `scratch` may become its place.
+  using LabelScratch = std::array<std::uint8_t, 16>;  // "255-255-255-255" and its length
+  [[nodiscard]] std::span<const std::uint8_t> endpoint_label(std::uint32_t i,
+                                                             LabelScratch& scratch) const noexcept;
   [[nodiscard]] std::span<const NamedPort> named_ports() const noexcept {
     return {at<NamedPort>(named_ports_offset_), named_port_count_};
   }
@@ -119,7 +144,8 @@ class ServiceBlock {
   // The service's own addresses belong to the service, not to endpoints.
   [[nodiscard]] bool is_cluster_ip(const registry::IpAddress& address) const noexcept;
 
-  // Index of the endpoint with `label` (length octet first, lower-case), or kNotFound.
+  // Index of the endpoint with `label` (length octet first, lower-case), or kNotFound. Plain
+  // endpoints are numbered in the order of their addresses.
   [[nodiscard]] std::uint32_t find_endpoint(const std::uint8_t* label) const noexcept;
   // Index of the next endpoint from `from` on that has `address`, or kNotFound.
   [[nodiscard]] std::uint32_t find_address(const registry::IpAddress& address,
@@ -155,6 +181,7 @@ class ServiceBlock {
   [[nodiscard]] const T* at(std::uint32_t offset) const noexcept {
     return reinterpret_cast<const T*>(reinterpret_cast<const std::uint8_t*>(this) + offset);
   }
+  [[nodiscard]] std::uint32_t find_plain(const std::uint8_t* octets) const noexcept;
   [[nodiscard]] std::atomic<std::uint32_t>* counters() const noexcept {
     return const_cast<std::atomic<std::uint32_t>*>(at<std::atomic<std::uint32_t>>(counters_offset_));
   }
@@ -164,8 +191,10 @@ class ServiceBlock {
   std::uint32_t id_ = 0;
   BlockKind kind_;
   bool irregular_;  // some address stands under several names: search them all
+  bool plain_;
   std::uint8_t key_size_;
   std::uint8_t external_size_;
+  std::uint16_t plain_port_set_, plain_counters_;
   std::uint32_t a_count_, aaaa_count_, a_row_count_, aaaa_row_count_, srv_count_;
   std::uint32_t endpoint_count_, named_port_count_, counter_count_;
   std::uint32_t key_offset_, external_offset_, port_sets_offset_, ports_offset_;

@@ -59,8 +59,9 @@ Row describe(const registry::Service& service, registry::Store& store,
                                                                               : "_sctp";
       row.names.push_back(label_text(block->label(port.label)) + "." + protocol + "." + base);
     }
-    for (const auto& endpoint : block->endpoints()) {
-      row.names.push_back(label_text(block->label(endpoint.label)) + "." + base);
+    for (std::uint32_t i = 0; i < block->endpoint_count(); ++i) {
+      zones::ServiceBlock::LabelScratch scratch;
+      row.names.push_back(label_text(block->endpoint_label(i, scratch)) + "." + base);
     }
   }
   return row;

@@ -56,6 +56,29 @@ IpAddress address_in(const ServiceBlock& block, bool v4, std::uint32_t row) {
   return result;
 }
 
+std::string label_of(const ServiceBlock& block, std::uint32_t i) {
+  ServiceBlock::LabelScratch scratch;
+  return text_of(block.endpoint_label(i, scratch));
+}
+
+Lines addresses_of(const ServiceBlock& block, std::uint32_t endpoint) {
+  const ServiceBlock::Endpoint e = block.endpoint(endpoint);
+  Lines out;
+  if (block.plain()) {
+    registry::IpAddress address;
+    std::memcpy(address.octets.data(), block.plain_address(endpoint), 4);
+    out.push_back(address.to_string());
+    return out;
+  }
+  for (std::uint32_t i = 0; i < e.a_count; ++i) {
+    out.push_back(address_in(block, true, e.a_first + i).to_string());
+  }
+  for (std::uint32_t i = 0; i < e.aaaa_count; ++i) {
+    out.push_back(address_in(block, false, e.aaaa_first + i).to_string());
+  }
+  return out;
+}
+
 // Addresses of the service's own name.
 Lines own(const ServiceBlock& block) {
   Lines out;
@@ -71,14 +94,10 @@ Lines own(const ServiceBlock& block) {
 // "label address,address [number/name ...]" of each endpoint name.
 Lines names(const ServiceBlock& block) {
   Lines out;
-  for (const auto& e : block.endpoints()) {
-    std::string text = text_of(block.label(e.label)) + " ";
-    for (std::uint32_t i = 0; i < e.a_count; ++i) {
-      text += address_in(block, true, e.a_first + i).to_string() + ",";
-    }
-    for (std::uint32_t i = 0; i < e.aaaa_count; ++i) {
-      text += address_in(block, false, e.aaaa_first + i).to_string() + ",";
-    }
+  for (std::uint32_t i = 0; i < block.endpoint_count(); ++i) {
+    const ServiceBlock::Endpoint e = block.endpoint(i);
+    std::string text = label_of(block, i) + " ";
+    for (const std::string& address : addresses_of(block, i)) text += address + ",";
     text.back() = ' ';
     text += "[";
     for (const auto& p : block.ports(block.port_set(e.port_set))) {
@@ -98,21 +117,19 @@ Lines names(const ServiceBlock& block) {
 void check_consistent(const ServiceBlock& block) {
   std::set<std::string> labels;
   std::map<std::string, std::set<std::uint32_t>> by_address;
-  const auto all = block.endpoints();
-  for (std::uint32_t i = 0; i < all.size(); ++i) {
-    const auto label = block.label(all[i].label);
+  for (std::uint32_t i = 0; i < block.endpoint_count(); ++i) {
+    const ServiceBlock::Endpoint e = block.endpoint(i);
+    ServiceBlock::LabelScratch scratch;
+    const auto label = block.endpoint_label(i, scratch);
     ASSERT_EQ(block.find_endpoint(label.data()), i) << text_of(label);
     ASSERT_TRUE(labels.insert(text_of(label)).second) << text_of(label) << " stands there twice";
-    ASSERT_LE(all[i].a_first + all[i].a_count, block.a_row_count());
-    ASSERT_LE(all[i].aaaa_first + all[i].aaaa_count, block.aaaa_row_count());
+    if (!block.plain()) {
+      ASSERT_LE(e.a_first + e.a_count, block.a_row_count());
+      ASSERT_LE(e.aaaa_first + e.aaaa_count, block.aaaa_row_count());
+    }
     std::set<std::string> here;
-    for (std::uint32_t k = 0; k < all[i].a_count; ++k) {
-      here.insert(address_in(block, true, all[i].a_first + k).to_string());
-    }
-    for (std::uint32_t k = 0; k < all[i].aaaa_count; ++k) {
-      here.insert(address_in(block, false, all[i].aaaa_first + k).to_string());
-    }
-    ASSERT_EQ(here.size(), std::size_t{all[i].a_count} + all[i].aaaa_count)
+    for (const std::string& text : addresses_of(block, i)) here.insert(text);
+    ASSERT_EQ(here.size(), std::size_t{e.a_count} + e.aaaa_count)
         << "an address twice under " << text_of(label);
     for (const std::string& text : here) by_address[text].insert(i);
   }
@@ -154,7 +171,7 @@ TEST(ServiceBlock, ClusterIp) {
   EXPECT_EQ(std::string(block->key().begin(), block->key().end()), "\12my-service\7default");
   EXPECT_EQ(own(*block), (Lines{"10.96.0.7"}));
   EXPECT_EQ(dns::load_u32(block->a_rows() + 6), 5u) << "the default TTL";
-  EXPECT_TRUE(block->endpoints().empty());
+  EXPECT_EQ(block->endpoint_count(), 0u);
   EXPECT_TRUE(block->is_cluster_ip(ip("10.96.0.7")));
   EXPECT_FALSE(block->is_cluster_ip(ip("10.96.0.8")));
   EXPECT_FALSE(block->is_cluster_ip(ip("::")));
@@ -214,6 +231,63 @@ TEST(ServiceBlock, AClusterIpThatIsAnEndpointToo) {
   }
 }
 
+// Endpoints of a ClusterIP service that are named by their IPv4 addresses are kept as these alone.
+TEST(ServiceBlock, PlainEndpoints) {
+  std::vector<registry::Endpoint> endpoints;
+  for (int count = 0; count <= 70; ++count) {
+    const std::vector<EndpointSlice> slices{
+        slice("n", "a", "s", {endpoint_port("http", 8080), endpoint_port("x", 9)}, endpoints),
+        slice("n", "b", "s", {endpoint_port("http", 8080), endpoint_port("x", 9)}, endpoints)};
+    const auto block =
+        build(cluster_ip("n", "s", ips({"10.96.0.7"}), {port("http", 80)}), slices);
+    ASSERT_TRUE(block->plain());
+    ASSERT_EQ(block->endpoint_count(), static_cast<std::uint32_t>(count)) << "each once";
+    EXPECT_EQ(block->a_row_count(), 1u);
+    EXPECT_EQ(block->addresses().size(), static_cast<std::size_t>(count) + 1);
+    EXPECT_EQ(block->is_cluster_ip(ip("10.96.0.7")), true);
+    if (count > 0) {
+      EXPECT_NE(block->endpoint(0).counters, 0) << "two SRV answers, so they rotate";
+      EXPECT_LT(block->endpoint(0).counters, 0xFFFF);
+    }
+    check_consistent(*block);
+    if (::testing::Test::HasFailure()) FAIL() << count;
+    // In no order of their own.
+    endpoints.push_back(at("10.244." + std::to_string(count * 7 % 71) + ".5"));
+  }
+}
+
+TEST(ServiceBlock, PlainEndpointsAreFoundByTheirOneName) {
+  const auto block = build(cluster_ip("n", "s", ips({"10.96.0.7"})),
+                           {slice("n", "a", "s", {}, {at("10.0.0.1"), at("10.0.0.12")})});
+  ASSERT_TRUE(block->plain());
+  const auto find = [&](std::string text) {
+    text.insert(text.begin(), static_cast<char>(text.size()));
+    return block->find_endpoint(reinterpret_cast<const std::uint8_t*>(text.c_str()));
+  };
+  EXPECT_EQ(find("10-0-0-1"), 0u);
+  EXPECT_EQ(find("10-0-0-12"), 1u);
+  for (const char* other : {"10-0-0-2", "10-0-0-01", "010-0-0-1", "10-0-0", "10-0-0-1-", "a", "-",
+                            "--ffff-a00-1", "10-0-0-256", "10.0.0.1"}) {
+    EXPECT_EQ(find(other), kNotFound) << other;
+  }
+}
+
+TEST(ServiceBlock, WhatIsNotPlain) {
+  const auto is_plain = [](const std::vector<EndpointSlice>& slices, BlockOptions options = {}) {
+    return build(cluster_ip("n", "s", ips({"10.96.0.7"}), {port("http", 80)}), slices, options)
+        ->plain();
+  };
+  const auto one = slice("n", "a", "s", {endpoint_port("http", 80)}, {at("10.0.0.1")});
+  EXPECT_TRUE(is_plain({one}));
+  EXPECT_TRUE(is_plain({one, slice("n", "b", "s", {}, {unready(at("fd00::1"))})}));
+  EXPECT_TRUE(is_plain({slice("n", "a", "s", {}, {at("10.0.0.1", "", "pod")})}));
+  EXPECT_FALSE(is_plain({slice("n", "a", "s", {}, {at("10.0.0.1", "", "pod")})},
+                        {.endpoint_pod_names = true}));
+  EXPECT_FALSE(is_plain({slice("n", "a", "s", {}, {at("10.0.0.1", "host")})}));
+  EXPECT_FALSE(is_plain({slice("n", "a", "s", {}, {at("fd00::1")})}));
+  EXPECT_FALSE(is_plain({one, slice("n", "b", "s", {endpoint_port("http", 81)}, {at("10.0.0.2")})}));
+}
+
 TEST(ServiceBlock, HeadlessInTheOrderGiven) {
   const auto block = build(
       headless("n", "s"),
@@ -249,7 +323,7 @@ TEST(ServiceBlock, ExternalName) {
   const auto other = build(with_ports, {slice("n", "a", "s", {}, {at("10.0.0.1")})});
   EXPECT_EQ(dns::name_to_text(other->external_name()), "www.example.com.");
   EXPECT_TRUE(other->named_ports().empty());
-  EXPECT_TRUE(other->endpoints().empty());
+  EXPECT_EQ(other->endpoint_count(), 0u);
 }
 
 TEST(ServiceBlock, ExternalNameThatIsNoName) {
@@ -463,13 +537,10 @@ TEST(ServiceBlock, RandomSlices) {
     check_consistent(*block);
     std::map<std::string, std::set<std::string>> built;
     std::uint32_t srv = 0;
-    for (const auto& e : block->endpoints()) {
-      auto& addresses = built[text_of(block->label(e.label))];
-      for (std::uint32_t i = 0; i < e.a_count; ++i) {
-        addresses.insert(address_in(*block, true, e.a_first + i).to_string());
-      }
-      for (std::uint32_t i = 0; i < e.aaaa_count; ++i) {
-        addresses.insert(address_in(*block, false, e.aaaa_first + i).to_string());
+    for (std::uint32_t i = 0; i < block->endpoint_count(); ++i) {
+      const ServiceBlock::Endpoint e = block->endpoint(i);
+      for (const std::string& text : addresses_of(*block, i)) {
+        built[label_of(*block, i)].insert(text);
       }
       std::set<std::uint16_t> numbers;
       for (const auto& p : block->ports(block->port_set(e.port_set))) numbers.insert(p.number);
