@@ -91,10 +91,10 @@ struct Endpoint {
   }
 };
 
-// The endpoints of one slice. Used like a std::vector<Endpoint> whose elements are read as copies and
-// not changed where they stand: a large cluster has a hundred thousand endpoints, and nearly all are
-// an IPv4 address that is ready. Five octets each while all addresses are IPv4, else 17; details are
-// kept beside them, and only in slices that have any.
+// The endpoints of one slice. Used like a std::vector<Endpoint> whose elements are read as copies
+// and not changed where they stand: a large cluster has a hundred thousand endpoints, and nearly
+// all are an IPv4 address that is ready. Five octets each while all addresses are IPv4, else 17;
+// details are kept beside them, and only in slices that have any.
 class EndpointList {
  public:
   using value_type = Endpoint;
@@ -132,7 +132,7 @@ class EndpointList {
 
   EndpointList() = default;
   EndpointList(std::initializer_list<Endpoint> endpoints);
-  EndpointList(const std::vector<Endpoint>& endpoints);  // NOLINT(google-explicit-constructor)
+  EndpointList(const std::vector<Endpoint>& endpoints);
 
   void push_back(const Endpoint& endpoint);
   void reserve(std::size_t count);
@@ -141,10 +141,11 @@ class EndpointList {
 
   [[nodiscard]] std::size_t size() const noexcept { return packed_.size() / stride(); }
   [[nodiscard]] bool empty() const noexcept { return packed_.empty(); }
-  // REQUIRES: i < size().
-  [[nodiscard]] const Endpoint operator[](std::size_t i) const;  // NOLINT(readability-const-return-type)
-  [[nodiscard]] const Endpoint front() const { return (*this)[0]; }  // NOLINT(readability-const-return-type)
-  [[nodiscard]] const Endpoint back() const { return (*this)[size() - 1]; }  // NOLINT(readability-const-return-type)
+  // REQUIRES: i < size(), and !empty(). Const, so that setting a field of the copy, which would be
+  // lost, does not compile.
+  [[nodiscard]] const Endpoint operator[](std::size_t i) const;
+  [[nodiscard]] const Endpoint front() const { return (*this)[0]; }
+  [[nodiscard]] const Endpoint back() const { return (*this)[size() - 1]; }
   [[nodiscard]] const_iterator begin() const noexcept { return {this, 0}; }
   [[nodiscard]] const_iterator end() const noexcept { return {this, size()}; }
 
@@ -160,7 +161,7 @@ class EndpointList {
 
   std::vector<std::uint8_t> packed_;
   std::vector<std::shared_ptr<const EndpointDetail>> details_;  // empty, or one for each endpoint
-  bool wide_ = false;  // some address is or was IPv6
+  bool wide_ = false;  // some address is IPv6
 };
 
 struct EndpointPort {

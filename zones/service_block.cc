@@ -58,8 +58,8 @@ void put_dashed_v4(std::vector<std::uint8_t>& to, const IpAddress& ip) {
 
 // Is an endpoint named by its address?
 bool is_unnamed(const registry::Endpoint& endpoint, bool pod_names) noexcept {
-  return endpoint.detail == nullptr ||
-         (endpoint.detail->hostname.empty() && !(pod_names && !endpoint.detail->target_name.empty()));
+  return endpoint.detail == nullptr || (endpoint.detail->hostname.empty() &&
+                                        !(pod_names && !endpoint.detail->target_name.empty()));
 }
 
 // Numbers in the order of addresses.
@@ -704,8 +704,7 @@ std::uint32_t ServiceBlock::find_endpoint(const std::uint8_t* label) const noexc
     // As it would be written, and no other way.
     LabelScratch written;
     const std::size_t octets = write_dashed(written.data(), address->octets.data());
-    if (octets != std::size_t{1} + label[0] ||
-        std::memcmp(written.data(), label, octets) != 0) {
+    if (octets != std::size_t{1} + label[0] || std::memcmp(written.data(), label, octets) != 0) {
       return kNotFound;
     }
     return find_plain(address->octets.data());

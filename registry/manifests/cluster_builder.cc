@@ -305,9 +305,9 @@ class ClusterBuilder::Pass {
     services.insert(by_endpoints.begin(), by_endpoints.end());
   }
 
-  void publish_service(const std::shared_ptr<const ServiceManifest>& manifest,
-                       const ObjectRef& ref, const PodIndex& index, const Published& before,
-                       Published& now, std::set<std::string>& slice_names,
+  void publish_service(const std::shared_ptr<const ServiceManifest>& manifest, const ObjectRef& ref,
+                       const PodIndex& index, const Published& before, Published& now,
+                       std::set<std::string>& slice_names,
                        const std::set<std::string>& sliced_services) {
     std::shared_ptr<const Service> service = share<Service>(manifest);
     std::string problem;
@@ -352,9 +352,8 @@ class ClusterBuilder::Pass {
   }
 
   std::vector<IpAddress> cluster_ips_of(const Service& service,
-                                        const std::vector<IpFamily>& families,
-                                        const ObjectRef& ref, const Published& before,
-                                        Published& now) {
+                                        const std::vector<IpFamily>& families, const ObjectRef& ref,
+                                        const Published& before, Published& now) {
     const Service* previous =
         contains_name(before.services, service.key.name) ? store_.service(service.key) : nullptr;
     const std::vector<IpAddress> none;

@@ -85,6 +85,83 @@ TEST_F(StoreTest, EqualObjectsAreNoChange) {
   EXPECT_EQ(recorder_.commits.size(), 1U);
 }
 
+TEST_F(StoreTest, SaysWhatAnUpsertDid) {
+  using Change = Store::Change;
+  EXPECT_EQ(store_.upsert(make_service("n", "a", "10.96.1.1")), Change::Added);
+  EXPECT_EQ(store_.upsert(make_service("n", "a", "10.96.1.1")), Change::None);
+  EXPECT_EQ(store_.upsert(make_service("n", "a", "10.96.1.2")), Change::Changed);
+  EXPECT_EQ(store_.upsert(make_slice("n", "s", "a", {"10.0.0.1"})), Change::Added);
+  EXPECT_EQ(store_.upsert(make_slice("n", "s", "a", {"10.0.0.1"})), Change::None);
+  EXPECT_EQ(store_.upsert(make_slice("n", "s", "a", {"10.0.0.2"})), Change::Changed);
+  EXPECT_EQ(store_.upsert(make_slice("n", "s", "b", {"10.0.0.2"})), Change::Changed);
+  EXPECT_EQ(store_.upsert(make_pod("p", "10.0.0.1")), Change::Added);
+  EXPECT_EQ(store_.upsert(make_pod("p", "10.0.0.1")), Change::None);
+  EXPECT_EQ(store_.upsert(Namespace{"n", {}}), Change::Added);
+  EXPECT_EQ(store_.upsert(Namespace{"n", {{"x", "y"}}}), Change::Changed);
+}
+
+TEST_F(StoreTest, SharesAnObjectWithItsSource) {
+  const auto service = std::make_shared<const Service>(make_service("n", "a", "10.96.1.1"));
+  const auto slice = std::make_shared<const EndpointSlice>(make_slice("n", "s", "a", {"10.0.0.1"}));
+  store_.upsert(service);
+  store_.upsert(slice);
+  commit();
+  EXPECT_EQ(store_.service({"n", "a"}), service.get());
+  EXPECT_THAT(store_.slices({"n", "a"}), ElementsAre(slice.get()));
+  // An equal one is no change, but takes its place: the source has let go of the old one.
+  const auto service2 = std::make_shared<const Service>(*service);
+  const auto slice2 = std::make_shared<const EndpointSlice>(*slice);
+  store_.upsert(service2);
+  store_.upsert(slice2);
+  EXPECT_THAT(commit().services, IsEmpty());
+  EXPECT_EQ(store_.service({"n", "a"}), service2.get());
+  EXPECT_THAT(store_.slices({"n", "a"}), ElementsAre(slice2.get()));
+  EXPECT_EQ(service.use_count(), 1);
+  EXPECT_EQ(slice.use_count(), 1);
+}
+
+// Keys live in the objects: whatever goes first, what stays is found.
+TEST_F(StoreTest, ServiceAndSlicesInAnyOrder) {
+  const ObjectKey key{"n", "a-service-with-a-name-that-needs-memory-of-its-own"};
+  for (int order = 0; order < 6; ++order) {
+    const auto put_service = [&] { store_.upsert(make_service(key.ns, key.name, "10.96.1.1")); };
+    const auto put_slices = [&] {
+      store_.upsert(make_slice(key.ns, "slice-2", key.name, {"10.0.0.2"}));
+      store_.upsert(make_slice(key.ns, "slice-1", key.name, {"10.0.0.1"}));
+    };
+    if (order % 2 == 0) put_service();
+    put_slices();
+    put_service();
+    ASSERT_EQ(store_.slices(key).size(), 2U);
+    EXPECT_EQ(store_.slices(key)[0]->key.name, "slice-1");
+    if (order / 2 == 0) {
+      store_.erase_service(store_.service(key)->key);
+      EXPECT_EQ(store_.service(key), nullptr);
+      EXPECT_EQ(store_.slices(key).size(), 2U);
+    }
+    store_.erase_slice(store_.slices(key)[0]->key);
+    EXPECT_EQ(store_.slices(key).size(), 1U);
+    if (order / 2 == 1) store_.erase_service(key);
+    store_.erase_slice(store_.slices(key)[0]->key);
+    EXPECT_THAT(store_.slices(key), IsEmpty());
+    store_.erase_service(key);
+    EXPECT_EQ(store_.service_count(), 0U);
+    EXPECT_EQ(store_.endpoint_count(), 0U);
+    EXPECT_EQ(store_.slice_owner({key.ns, "slice-1"}), nullptr);
+    EXPECT_THAT(commit().services, ElementsAre(key));
+  }
+}
+
+TEST_F(StoreTest, KnowsTheOwnerOfASlice) {
+  store_.upsert(make_slice("n", "s", "a", {"10.0.0.1"}));
+  ASSERT_NE(store_.slice_owner({"n", "s"}), nullptr);
+  EXPECT_EQ(*store_.slice_owner({"n", "s"}), "a");
+  store_.upsert(make_slice("n", "s", "b", {"10.0.0.1"}));
+  EXPECT_EQ(*store_.slice_owner({"n", "s"}), "b");
+  EXPECT_THAT(store_.slices({"n", "a"}), IsEmpty());
+  EXPECT_EQ(store_.slices({"n", "b"}).size(), 1U);
+}
+
 TEST_F(StoreTest, EndpointsCompareByWhatTheyPointTo) {
   const auto slice_with = [](const char* hostname) {
     EndpointSlice slice = make_slice("default", "a-1", "a", {});

@@ -238,8 +238,7 @@ TEST(ServiceBlock, PlainEndpoints) {
     const std::vector<EndpointSlice> slices{
         slice("n", "a", "s", {endpoint_port("http", 8080), endpoint_port("x", 9)}, endpoints),
         slice("n", "b", "s", {endpoint_port("http", 8080), endpoint_port("x", 9)}, endpoints)};
-    const auto block =
-        build(cluster_ip("n", "s", ips({"10.96.0.7"}), {port("http", 80)}), slices);
+    const auto block = build(cluster_ip("n", "s", ips({"10.96.0.7"}), {port("http", 80)}), slices);
     ASSERT_TRUE(block->plain());
     ASSERT_EQ(block->endpoint_count(), static_cast<std::uint32_t>(count)) << "each once";
     EXPECT_EQ(block->a_row_count(), 1u);
@@ -285,7 +284,8 @@ TEST(ServiceBlock, WhatIsNotPlain) {
                         {.endpoint_pod_names = true}));
   EXPECT_FALSE(is_plain({slice("n", "a", "s", {}, {at("10.0.0.1", "host")})}));
   EXPECT_FALSE(is_plain({slice("n", "a", "s", {}, {at("fd00::1")})}));
-  EXPECT_FALSE(is_plain({one, slice("n", "b", "s", {endpoint_port("http", 81)}, {at("10.0.0.2")})}));
+  EXPECT_FALSE(
+      is_plain({one, slice("n", "b", "s", {endpoint_port("http", 81)}, {at("10.0.0.2")})}));
 }
 
 TEST(ServiceBlock, HeadlessInTheOrderGiven) {
