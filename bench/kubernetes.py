@@ -331,7 +331,10 @@ def main():
     except lab.Skip as e:
         sys.exit(f"left out: {e}")
     if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+        # The words too: bench/run reads this file, and has no need of the lab itself.
+        words = [line(e["services"], e["endpoints"], name, f) for e in results for name, f in e["servers"].items()]
+        args.json.write_text(json.dumps({"results": results, "verdicts": list(verdicts(results)), "lines": words},
+                                        indent=1) + "\n")
     for target, measured, met in verdicts(results):
         print(f"{'met    ' if met else 'NOT MET'}  {target}: {measured}")
 
