@@ -9,8 +9,8 @@
 namespace clusterdns::app {
 
 // Lines wait here for the thread that writes them; the oldest give way, so that a stuck terminal
-// never holds up a worker. 8,192 lines are a few MiB at most.
-inline constexpr std::size_t kLogQueue = 8192;
+// never holds up a worker. 2,048 lines are 0.8 MiB, taken at the start.
+inline constexpr std::size_t kLogQueue = 2048;
 
 // An asynchronous logger with a thread of its own, which ends when the last reference goes.
 [[nodiscard]] std::shared_ptr<spdlog::logger> make_logger();
