@@ -58,16 +58,17 @@ void QueryLoad::run() {
       }
       drain(s);
       next += pause_;
-      const auto now = std::chrono::steady_clock::now();
-      if (now < next) {
-        // Waiting for answers is what this thread does between two questions.
+      auto now = std::chrono::steady_clock::now();
+      if (now >= next) next = now;  // behind: do not catch up in a burst
+      // Waiting for answers is what this thread does between two questions; one that comes early
+      // does not make the next question come early.
+      while (now < next && !stop_) {
         pollfd poll{sockets_[s].get(), POLLIN, 0};
-        const timespec wait{0, std::chrono::duration_cast<std::chrono::nanoseconds>(next - now)
-                                       .count()};
+        const timespec wait{
+            0, std::chrono::duration_cast<std::chrono::nanoseconds>(next - now).count()};
         ::ppoll(&poll, 1, &wait, nullptr);
         drain(s);
-      } else {
-        next = now;  // behind: do not catch up in a burst
+        now = std::chrono::steady_clock::now();
       }
     }
     ++id;
