@@ -393,7 +393,11 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
     }
     if (!error && read_error && !parser->is_done()) {
       // Without a length the end of the connection is the end of the body.
-      parser->put_eof(error);
+      if (parser->got_some()) {
+        parser->put_eof(error);
+      } else {
+        error = http::error::end_of_stream;
+      }
       if (turn != turn_) return;
     }
     if (error == asio::error::operation_aborted) {
