@@ -53,11 +53,12 @@ def from_manifests(folder):
         item["spec"].pop("selector", None)
         yield item
         if made["endpoints"]:
-            # The names say which endpoint has a hostname.
+            # The names say which endpoint has a hostname. Those made of addresses may come in another order.
             base = f".{name}.{where}.svc.cluster.local."
+            dashed = {address.replace(".", "-") for address in made["endpoints"]}
             labels = [n.removesuffix(base) for n in made["names"] if n.endswith(base) and not n.startswith("_")]
             yield objects.endpoint_slice(where, name, "made", [
-                objects.endpoint(address, hostname=label if label != address.replace(".", "-") else None)
+                objects.endpoint(address, hostname=None if label in dashed else label)
                 for address, label in zip(made["endpoints"], labels)],
                 [{"name": p.get("name", ""), "protocol": p.get("protocol", "TCP"),
                   "port": p["targetPort"] if isinstance(p.get("targetPort"), int) else p["port"]}
