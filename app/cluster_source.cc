@@ -69,6 +69,7 @@ void ClusterSource::watch(boost::asio::io_context& io, std::shared_ptr<spdlog::l
       synced_.store(true, std::memory_order_release);
       waiting_timer_->cancel();
       set_known();
+      for (const auto& synced : std::exchange(waiting_for_sync_, {})) synced();
     });
     tell_of_waiting();
     status_timer_ = std::make_unique<boost::asio::steady_timer>(io);
@@ -115,6 +116,14 @@ void ClusterSource::when_known(std::function<void()> known) {
     known();
   } else {
     waiting_.push_back(std::move(known));
+  }
+}
+
+void ClusterSource::when_synced(std::function<void()> synced_now) {
+  if (synced()) {
+    synced_now();
+  } else {
+    waiting_for_sync_.push_back(std::move(synced_now));
   }
 }
 

@@ -65,6 +65,8 @@ class ClusterSource {
   // Calls `known` when the store can be answered from: in sync, or out of a snapshot; at once if
   // it can already.
   void when_known(std::function<void()> known);
+  // The same, not before it is in sync: for what no snapshot holds.
+  void when_synced(std::function<void()> synced);
 
   [[nodiscard]] registry::Store& store() noexcept { return *store_; }
   // What other clusters of a cluster set export; empty without `multicluster`.
@@ -103,7 +105,7 @@ class ClusterSource {
   std::atomic<bool> synced_{true};
   bool known_ = true;
   bool watching_ = false;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<std::function<void()>> waiting_, waiting_for_sync_;
 };
 
 }  // namespace clusterdns::app

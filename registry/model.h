@@ -77,6 +77,7 @@ struct EndpointDetail {
   std::string hostname;     // becomes the endpoint's label
   std::string target_name;  // targetRef.name, for `endpoint_pod_names`
   std::string zone;         // topology zone
+  std::string cluster{};    // of an imported slice: the cluster it comes from
   friend bool operator==(const EndpointDetail&, const EndpointDetail&) = default;
 };
 

@@ -24,6 +24,9 @@ constexpr std::uint8_t kSvc[] = {3, 's', 'v', 'c'};
 constexpr std::uint8_t kPod[] = {3, 'p', 'o', 'd'};
 constexpr std::uint8_t kDns[] = {3, 'd', 'n', 's'};
 constexpr std::uint8_t kNs[] = {2, 'n', 's'};
+constexpr std::uint8_t kZone[] = {5, '_', 'z', 'o', 'n', 'e'};
+constexpr std::uint8_t kPin[] = {3, 'p', 'i', 'n'};
+constexpr std::uint8_t kPrefer[] = {6, 'p', 'r', 'e', 'f', 'e', 'r'};
 constexpr std::uint8_t kDnsVersion[] = {11, 'd', 'n', 's', '-', 'v', 'e', 'r', 's', 'i', 'o', 'n'};
 // TXT RDATA: one character string (RFC 1035 3.3.14) with the schema version.
 constexpr std::uint8_t kSchemaVersion[] = {5, '1', '.', '1', '.', '0'};
@@ -79,20 +82,21 @@ dns::RRsetRef& add_answer(Answer& answer, dns::RRsetWriter write, RRType type, s
 
 }  // namespace
 
-ClusterStage::ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table)
-    : options_(std::move(options)), table_(std::move(table)), scratch_(options_.workers) {
+ClusterStage::ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table,
+                           std::shared_ptr<const RecordTable> pods)
+    : options_(std::move(options)),
+      table_(std::move(table)),
+      pods_(pods != nullptr ? std::move(pods) : table_),
+      scratch_(options_.workers) {
   for (const dns::Name& name : options_.zones) {
     zones_.push_back({name, name.label_count(), is_reverse_zone(name.view())});
   }
   std::stable_sort(zones_.begin(), zones_.end(),
                    [](const Zone& a, const Zone& b) { return a.labels > b.labels; });
   // The primary zone, which PTR answers point into, is the first that was configured.
-  for (const dns::Name& name : options_.zones) {
-    if (is_reverse_zone(name.view())) continue;
-    primary_ = &*std::find_if(zones_.begin(), zones_.end(),
-                              [&](const Zone& zone) { return zone.name == name; });
-    break;
-  }
+  const auto first = std::find_if(options_.zones.begin(), options_.zones.end(),
+                                  [](const dns::Name& name) { return !is_reverse_zone(name.view()); });
+  ptr_zone_ = options_.ptr_zone ? *options_.ptr_zone : *first;
   ns_a_rows_ = make_rows(options_.server_addresses, registry::IpFamily::V4, options_.ttl, &ns_a_count_);
   ns_aaaa_rows_ =
       make_rows(options_.server_addresses, registry::IpFamily::V6, options_.ttl, &ns_aaaa_count_);
@@ -183,7 +187,7 @@ CLUSTERDNS_HOT dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked,
   const unsigned relative = asked.labels - static_cast<unsigned>(zone->labels);
   Found found = Found::NXDomain;
   if (relative == 0) {
-    found = resolve_apex(asked, answer);
+    found = resolve_apex(asked, answer, worker);
   } else if (zone->reverse) {
     found = resolve_reverse(asked, answer, worker);
   } else {
@@ -196,7 +200,7 @@ CLUSTERDNS_HOT dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked,
       if (relative == 1) {
         found = Found::NoData;  // empty non-terminal above ns.dns
       } else if (relative == 2 && label_is(asked.name.data() + asked.offset[0], kNs)) {
-        found = server_address(asked, answer);
+        found = server_address(asked, answer, worker);
       }
     } else if (relative == 1 && label_is(last, kDnsVersion)) {
       found = schema_version(asked, answer);
@@ -216,7 +220,36 @@ Found ClusterStage::schema_version(const Asked& asked, Answer& answer) const noe
   return Found::Data;
 }
 
-Found ClusterStage::resolve_apex(const Asked& asked, Answer& answer) noexcept {
+ClusterStage::NsRows ClusterStage::ns_rows(const dns::WorkerContext& worker) noexcept {
+  Scratch& scratch = scratch_[worker.index];
+  NsRows own{scratch.ns_a.data(), scratch.ns_aaaa.data(), 0, 0};
+  const auto add = [](std::uint8_t* to, std::uint32_t& count, const std::uint8_t* rows, std::size_t row,
+                      std::uint32_t n) {
+    for (std::uint32_t i = 0; i < n && count < kMaxNs; ++i) {
+      bool there = false;
+      for (std::uint32_t k = 0; k < count && !there; ++k) {
+        there = std::memcmp(to + k * row, rows + i * row, row) == 0;
+      }
+      if (!there) std::memcpy(to + row * count++, rows + i * row, row);
+    }
+  };
+  bool found = false;
+  for (const registry::IpAddress& address : options_.server_addresses) {
+    pods_->for_each_at(address, [&](const ServiceBlock& block) {
+      if (block.find_address(address, 0) == ServiceBlock::kNotFound) return true;
+      found = true;
+      add(scratch.ns_a.data(), own.a_count, block.a_rows(), dns::kARowSize, block.a_count());
+      add(scratch.ns_aaaa.data(), own.aaaa_count, block.aaaa_rows(), dns::kAaaaRowSize,
+          block.aaaa_count());
+      return true;
+    });
+  }
+  if (found) return own;
+  return {ns_a_rows_.data(), ns_aaaa_rows_.data(), ns_a_count_, ns_aaaa_count_};
+}
+
+Found ClusterStage::resolve_apex(const Asked& asked, Answer& answer,
+                                 const dns::WorkerContext& worker) noexcept {
   if (asked.type == RRType::SOA) {
     dns::RRsetRef& soa = add_answer(answer, &write_soa, RRType::SOA, options_.ttl, asked.owner);
     soa.first = table_->serial();
@@ -225,30 +258,29 @@ Found ClusterStage::resolve_apex(const Asked& asked, Answer& answer) noexcept {
   }
   if (asked.type == RRType::NS) {
     add_answer(answer, &write_ns, RRType::NS, options_.ttl, asked.owner);
-    const auto glue = [&](const std::vector<std::uint8_t>& rows, std::uint32_t count, RRType type) {
+    const auto glue = [&](const std::uint8_t* rows, std::uint32_t count, RRType type) {
       if (count == 0) return;
       dns::RRsetRef& ref = answer.additional[answer.additional_count++];
       ref.write = &write_ns_glue;
       ref.type = type;
       ref.ttl = options_.ttl;
       ref.owner = asked.owner;
-      ref.data = rows.data();
+      ref.data = rows;
       ref.count = count;
     };
-    glue(ns_a_rows_, ns_a_count_, RRType::A);
-    glue(ns_aaaa_rows_, ns_aaaa_count_, RRType::AAAA);
+    const NsRows ns = ns_rows(worker);
+    glue(ns.a, ns.a_count, RRType::A);
+    glue(ns.aaaa, ns.aaaa_count, RRType::AAAA);
     return Found::Data;
   }
   return Found::NoData;
 }
 
-Found ClusterStage::server_address(const Asked& asked, Answer& answer) noexcept {
-  if (asked.type == RRType::A) {
-    return rows(asked, ns_a_rows_.data(), 0, ns_a_count_, 0, answer);
-  }
-  if (asked.type == RRType::AAAA) {
-    return rows(asked, ns_aaaa_rows_.data(), 0, ns_aaaa_count_, 0, answer);
-  }
+Found ClusterStage::server_address(const Asked& asked, Answer& answer,
+                                   const dns::WorkerContext& worker) noexcept {
+  const NsRows ns = ns_rows(worker);
+  if (asked.type == RRType::A) return rows(asked, ns.a, 0, ns.a_count, 0, answer);
+  if (asked.type == RRType::AAAA) return rows(asked, ns.aaaa, 0, ns.aaaa_count, 0, answer);
   return Found::NoData;
 }
 
@@ -291,12 +323,88 @@ Found ClusterStage::srv(const Asked& asked, const ServiceBlock& block, std::uint
   return Found::Data;
 }
 
+bool ClusterStage::has_part(const Asked& asked, unsigned from, unsigned relative) const noexcept {
+  const std::size_t at = asked.offset[from];
+  return table_->find({asked.name.data() + at, asked.offset[relative - 1] - at}) != nullptr;
+}
+
+CLUSTERDNS_HOT Found ClusterStage::endpoint(const Asked& asked, const ServiceBlock& block, std::uint32_t i,
+                                            unsigned service_label, Answer& answer) const noexcept {
+  if (i == ServiceBlock::kNotFound) return Found::NXDomain;
+  const ServiceBlock::Endpoint e = block.endpoint(i);
+  const std::uint32_t counter = e.counters;
+  const auto turn = [&](std::uint32_t which, std::uint32_t count) {
+    return counter == 0 ? 0 : rotation(block, counter + which, count);
+  };
+  const bool a = asked.type == RRType::A;
+  const bool aaaa = asked.type == RRType::AAAA;
+  if (a && block.plain()) {
+    dns::RRsetRef& ref = answer.answer[answer.answer_count++];
+    ref.write = &dns::write_rdata;
+    ref.data = block.plain_address(i);
+    ref.count = 4;
+    ref.ttl = options_.ttl;
+    ref.type = RRType::A;
+    ref.owner = asked.owner;
+    return Found::Data;
+  }
+  if (a) {
+    return rows(asked, block.a_rows() + e.a_first * dns::kARowSize, 0, e.a_count,
+                turn(0, e.a_count), answer);
+  }
+  if (aaaa) {
+    return rows(asked, block.aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0,
+                e.aaaa_count, turn(1, e.aaaa_count), answer);
+  }
+  if (asked.type == RRType::SRV) {
+    return srv(asked, block, i, ServiceBlock::kNoPort, service_label,
+               counter == 0 ? 0 : counter + 2, answer);
+  }
+  return Found::NoData;
+}
+
+Found ClusterStage::resolve_zonal(const Asked& asked, unsigned relative, Answer& answer) noexcept {
+  // <topology zone>.pin|prefer._zone.<service>.<namespace>.svc; the zone may have several labels.
+  const std::uint8_t* const name = asked.name.data();
+  const unsigned service_label = relative - 3;
+  const std::uint8_t* const anchor = name + asked.offset[service_label - 1];
+  const std::uint8_t* const directive = name + asked.offset[service_label - 2];
+  const bool prefer = label_is(directive, kPrefer);
+  if (!label_is(anchor, kZone) || (!prefer && !label_is(directive, kPin))) return Found::NXDomain;
+  const std::size_t key_at = asked.offset[service_label];
+  const std::size_t key_size = asked.offset[relative - 1] - key_at;
+  if (table_->find({anchor, key_size + sizeof kZone}) == nullptr) return Found::NXDomain;
+  std::array<std::uint8_t, dns::kMaxNameSize + dns::kPadding> key;
+  const std::size_t zone_size = asked.offset[service_label - 2];
+  std::memcpy(key.data(), name, zone_size);
+  std::memcpy(key.data() + zone_size, name + key_at, key_size);
+  std::memset(key.data() + zone_size + key_size, 0, dns::kPadding);
+  const ServiceBlock* block = table_->find({key.data(), zone_size + key_size});
+  if (block == nullptr && prefer) block = table_->find({name + key_at, key_size});
+  if (block == nullptr) return Found::NoData;
+  if (asked.type == RRType::A) {
+    return rows(asked, block->a_rows(), 0, block->a_count(),
+                rotation(*block, ServiceBlock::kCounterA, block->a_count()), answer);
+  }
+  if (asked.type == RRType::AAAA) {
+    return rows(asked, block->aaaa_rows(), 0, block->aaaa_count(),
+                rotation(*block, ServiceBlock::kCounterAaaa, block->aaaa_count()), answer);
+  }
+  if (asked.type == RRType::SRV) {
+    return srv(asked, *block, ServiceBlock::kNotFound, ServiceBlock::kNoPort, service_label,
+               ServiceBlock::kCounterSrv, answer);
+  }
+  return Found::NoData;
+}
+
 CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned relative,
                                                    Answer& answer, Outcome& outcome) noexcept {
   const std::uint8_t* const name = asked.name.data();
   if (relative == 1) return Found::NoData;  // svc.<zone>
   if (relative == 2) return table_->has_namespace(name + asked.offset[0]) ? Found::NoData : Found::NXDomain;
-  if (relative > 5) return Found::NXDomain;
+  if (relative > 5) {
+    return options_.zonal ? resolve_zonal(asked, relative, answer) : Found::NXDomain;
+  }
 
   // <service>.<namespace> stands right before `svc`.
   const unsigned service_label = relative - 3;
@@ -332,44 +440,38 @@ CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned 
   const std::uint8_t* const nearest = name + asked.offset[service_label - 1];
   if (relative == 4) {
     if (nearest[1] == '_') {
+      // Above the zonal names of a headless service.
+      if (options_.zonal && label_is(nearest, kZone)) {
+        return has_part(asked, 0, relative) ? Found::NoData : Found::NXDomain;
+      }
       // `_tcp.<service>` is an empty non-terminal when it has named ports of that protocol.
       const auto protocol = protocol_of(nearest);
       return protocol && block->has_protocol(*protocol) ? Found::NoData : Found::NXDomain;
     }
-    const std::uint32_t i = block->find_endpoint(nearest);
-    if (i == ServiceBlock::kNotFound) return Found::NXDomain;
-    const ServiceBlock::Endpoint e = block->endpoint(i);
-    const std::uint32_t counter = e.counters;
-    const auto turn = [&](std::uint32_t which, std::uint32_t count) {
-      return counter == 0 ? 0 : rotation(*block, counter + which, count);
-    };
-    if (a && block->plain()) {
-      dns::RRsetRef& ref = answer.answer[answer.answer_count++];
-      ref.write = &dns::write_rdata;
-      ref.data = block->plain_address(i);
-      ref.count = 4;
-      ref.ttl = options_.ttl;
-      ref.type = RRType::A;
-      ref.owner = asked.owner;
-      return Found::Data;
+    std::uint32_t i;
+    if (block->clusters()) [[unlikely]] {
+      // One without a cluster, or the name of a cluster above its endpoints.
+      std::array<std::uint8_t, dns::kMaxLabelSize + 2> alone;
+      std::memcpy(alone.data(), nearest, std::size_t{1} + nearest[0]);
+      alone[std::size_t{1} + nearest[0]] = 0;
+      i = block->find_endpoint(alone.data());
+      if (i == ServiceBlock::kNotFound && has_part(asked, 0, relative)) return Found::NoData;
+    } else {
+      i = block->find_endpoint(nearest);
     }
-    if (a) {
-      return rows(asked, block->a_rows() + e.a_first * dns::kARowSize, 0, e.a_count,
-                  turn(0, e.a_count), answer);
-    }
-    if (aaaa) {
-      return rows(asked, block->aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0,
-                  e.aaaa_count, turn(1, e.aaaa_count), answer);
-    }
-    if (asked.type == RRType::SRV) {
-      return srv(asked, *block, i, ServiceBlock::kNoPort, service_label,
-                 counter == 0 ? 0 : counter + 2, answer);
-    }
-    return Found::NoData;
+    return endpoint(asked, *block, i, service_label, answer);
   }
 
   // _port._protocol.<service>
   const std::uint8_t* const port_label = name + asked.offset[0];
+  if (block->clusters() && nearest[1] != '_' && port_label[1] != '_') [[unlikely]] {
+    // <endpoint>.<cluster>.<service>
+    return endpoint(asked, *block, block->find_endpoint(port_label), service_label, answer);
+  }
+  if (options_.zonal && label_is(nearest, kZone)) [[unlikely]] {
+    const bool directive = label_is(port_label, kPin) || label_is(port_label, kPrefer);
+    return directive && has_part(asked, 1, relative) ? Found::NoData : Found::NXDomain;
+  }
   const auto protocol = protocol_of(nearest);
   if (!protocol || port_label[1] != '_') return Found::NXDomain;
   const std::uint16_t port = block->find_port(port_label, *protocol);
@@ -406,7 +508,7 @@ Found ClusterStage::resolve_pod(const Asked& asked, unsigned relative, Answer& a
   if (relative > 3 || options_.pods == PodMode::Disabled) return Found::NXDomain;
   const auto address = parse_pod_label(name + asked.offset[0]);
   if (!address) return Found::NXDomain;
-  if (options_.pods == PodMode::Verified && !table_->has_pod(ns, *address)) return Found::NXDomain;
+  if (options_.pods == PodMode::Verified && !pods_->has_pod(ns, *address)) return Found::NXDomain;
   const RRType type = address->is_v4() ? RRType::A : RRType::AAAA;
   if (asked.type != type) return Found::NoData;
   std::uint8_t* const p = scratch_[worker.index].row.data();
@@ -456,7 +558,7 @@ Found ClusterStage::resolve_reverse(const Asked& asked, Answer& answer,
   }
   dns::RRsetRef& ref = add_answer(answer, &write_ptr, RRType::PTR, options_.ttl, asked.owner);
   ref.data = targets.data();
-  ref.more = &primary_->name;
+  ref.more = &ptr_zone_;
   ref.count = count;
   ref.rotation = rotation(*targets[0].block, ServiceBlock::kCounterPtr, count);
   return Found::Data;

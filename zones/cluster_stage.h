@@ -28,14 +28,21 @@ struct ClusterOptions {
   std::vector<dns::Name> fall_through_in;  // only below these; empty: everywhere
   bool rotate = true;
   unsigned workers = 1;
-  // What `ns.dns.<zone>` answers.
+  // Where this server is reached. `ns.dns.<zone>` and the NS of a zone answer the services that have
+  // one of these as an endpoint, and these themselves when there is none.
   std::vector<registry::IpAddress> server_addresses;
+  // Names `<topology zone>.pin|prefer._zone.<service>…` (CoreDNS 1.15); the table must be fed so.
+  bool zonal = false;
+  // The zone that PTR targets are in; empty: the first of the zones that is no reverse zone.
+  std::optional<dns::Name> ptr_zone;
 };
 
 class ClusterStage final : public dns::Stage, public dns::LocalData {
  public:
-  // REQUIRES: one of the zones is not a reverse zone.
-  ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table);
+  // REQUIRES: one of the zones is not a reverse zone, or `ptr_zone` is given.
+  // `pods` knows the addresses of pods; null: `table` does.
+  ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table,
+               std::shared_ptr<const RecordTable> pods = nullptr);
 
   [[nodiscard]] std::string_view name() const noexcept override { return "kubernetes"; }
   [[nodiscard]] dns::Verdict handle(dns::QueryContext& ctx) noexcept override;
@@ -48,6 +55,8 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
   [[nodiscard]] const RecordTable& table() const noexcept { return *table_; }
 
  private:
+  // More addresses of ours, or of the services before us, say nothing to a resolver.
+  static constexpr std::size_t kMaxNs = 16;
   // PTR answers for one address; more services than that share none.
   static constexpr std::size_t kMaxPtr = 64;
 
@@ -68,21 +77,39 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
   struct alignas(128) Scratch {
     std::array<PtrTarget, kMaxPtr> ptr;
     std::array<std::uint8_t, dns::kAaaaRowSize> row;
+    std::array<std::uint8_t, kMaxNs * dns::kARowSize> ns_a;
+    std::array<std::uint8_t, kMaxNs * dns::kAaaaRowSize> ns_aaaa;
   };
 
   [[nodiscard]] const Zone* find_zone(const Asked& asked) const noexcept;
   Outcome resolve(const Asked& asked, dns::Answer& answer,
                   const dns::WorkerContext& worker) noexcept;
-  Found resolve_apex(const Asked& asked, dns::Answer& answer) noexcept;
+  Found resolve_apex(const Asked& asked, dns::Answer& answer,
+                     const dns::WorkerContext& worker) noexcept;
   // Sets `outcome.alias` when it returns Found::Alias.
   Found resolve_service(const Asked& asked, unsigned relative, dns::Answer& answer,
                         Outcome& outcome) noexcept;
+  // Is there a part of a service (RecordTable::publish) whose name begins at label `from`?
+  [[nodiscard]] bool has_part(const Asked& asked, unsigned from, unsigned relative) const noexcept;
+  // An endpoint of `block` by its index, which may be kNotFound.
+  Found endpoint(const Asked& asked, const ServiceBlock& block, std::uint32_t i,
+                 unsigned service_label, dns::Answer& answer) const noexcept;
+  // A name of more than five labels below the zone.
+  Found resolve_zonal(const Asked& asked, unsigned relative, dns::Answer& answer) noexcept;
   Found resolve_pod(const Asked& asked, unsigned relative, dns::Answer& answer,
                     const dns::WorkerContext& worker) noexcept;
   Found resolve_reverse(const Asked& asked, dns::Answer& answer,
                         const dns::WorkerContext& worker) noexcept;
   Found schema_version(const Asked& asked, dns::Answer& answer) const noexcept;
-  Found server_address(const Asked& asked, dns::Answer& answer) noexcept;
+  Found server_address(const Asked& asked, dns::Answer& answer,
+                       const dns::WorkerContext& worker) noexcept;
+  struct NsRows {
+    const std::uint8_t* a;
+    const std::uint8_t* aaaa;
+    std::uint32_t a_count, aaaa_count;
+  };
+  // Addresses of this server as the cluster reaches it.
+  NsRows ns_rows(const dns::WorkerContext& worker) noexcept;
   Found rows(const Asked& asked, const std::uint8_t* rows, std::uint32_t first, std::uint32_t count,
              std::uint32_t rotation, dns::Answer& answer) const noexcept;
   Found srv(const Asked& asked, const ServiceBlock& block, std::uint32_t endpoint,
@@ -100,8 +127,9 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
 
   ClusterOptions options_;
   std::shared_ptr<const RecordTable> table_;
+  std::shared_ptr<const RecordTable> pods_;
   std::vector<Zone> zones_;     // most labels first
-  const Zone* primary_ = nullptr;
+  dns::Name ptr_zone_;
   std::vector<std::uint8_t> ns_a_rows_, ns_aaaa_rows_;
   std::uint32_t ns_a_count_ = 0, ns_aaaa_count_ = 0;
   std::vector<Scratch> scratch_;

@@ -13,10 +13,20 @@ using registry::IpAddress;
 
 // Wire labels in a buffer with the padding hash_padded wants.
 struct PaddedKey {
-  std::array<std::uint8_t, 2 * (dns::kMaxLabelSize + 1) + 8> octets{};
+  std::array<std::uint8_t, dns::kMaxNameSize + 8> octets{};
   std::size_t size = 0;
 
-  void add(const std::string& text) {
+  // Labels with dots between them. What no name has room for is cut: nobody can ask for it.
+  void add_labels(std::string_view text) {
+    constexpr std::size_t kRest = 2 * (dns::kMaxLabelSize + 1);  // service and namespace
+    text = text.substr(0, dns::kMaxNameSize - kRest - 1);
+    while (!text.empty()) {
+      const std::size_t dot = std::min(text.find('.'), text.size());
+      add(text.substr(0, dot));
+      text.remove_prefix(std::min(dot + 1, text.size()));
+    }
+  }
+  void add(std::string_view text) {
     const std::size_t length = std::min<std::size_t>(text.size(), dns::kMaxLabelSize);
     octets[size++] = static_cast<std::uint8_t>(length);
     for (std::size_t i = 0; i < length; ++i) {
@@ -115,32 +125,48 @@ void RecordTable::reserve(std::size_t services, std::size_t addresses) {
 }
 
 void RecordTable::publish(const registry::Service& service,
-                          std::span<const registry::EndpointSlice* const> slices) {
+                          std::span<const registry::EndpointSlice* const> slices,
+                          std::string_view below) {
   PaddedKey key;
+  key.add_labels(below);
   key.add(service.key.name);
   key.add(service.key.ns);
   const std::uint64_t hash = hash_padded(key.octets.data(), key.size, seed_);
   swap_in(key.octets.data(), key.size, hash,
-          ServiceBlock::build(service, slices, options_.block, hash));
+          ServiceBlock::build(service, slices, options_.block, hash, {key.octets.data(), key.size}),
+          below.empty());
 }
 
-void RecordTable::remove(const registry::ObjectKey& service) {
+void RecordTable::remove(const registry::ObjectKey& service, std::string_view below) {
   PaddedKey key;
+  key.add_labels(below);
   key.add(service.name);
   key.add(service.ns);
-  swap_in(key.octets.data(), key.size, hash_padded(key.octets.data(), key.size, seed_), nullptr);
+  swap_in(key.octets.data(), key.size, hash_padded(key.octets.data(), key.size, seed_), nullptr,
+          below.empty());
+}
+
+std::vector<IpAddress> RecordTable::reverse_addresses(const ServiceBlock* block) const {
+  if (block == nullptr) return {};
+  if (options_.reverse) return block->addresses();
+  std::vector<IpAddress> own;
+  for (const IpAddress& address : options_.own_addresses) {
+    if (block->find_address(address, 0) != ServiceBlock::kNotFound) own.push_back(address);
+  }
+  std::sort(own.begin(), own.end());
+  return own;
 }
 
 void RecordTable::swap_in(const std::uint8_t* key, std::size_t key_size, std::uint64_t hash,
-                          ServiceBlock::Pointer next) {
+                          ServiceBlock::Pointer next, bool reverse) {
   const auto* const old = const_cast<ServiceBlock*>(find({key, key_size}));
   if (old == nullptr && next == nullptr) return;
   const std::uint32_t id = old != nullptr ? old->id() : new_id();
   std::vector<IpAddress> before;
   std::vector<IpAddress> after;
-  if (options_.reverse) {
-    if (old != nullptr) before = old->addresses();
-    if (next != nullptr) after = next->addresses();
+  if (reverse) {
+    before = reverse_addresses(old);
+    after = reverse_addresses(next.get());
   }
   auto& slot = (*chunks_[id / kChunk].load(std::memory_order_relaxed))[id % kChunk];
   if (next != nullptr) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -26,6 +27,8 @@ namespace clusterdns::zones {
 struct TableOptions {
   BlockOptions block;
   bool reverse = true;  // keep what PTR needs
+  // Which service these belong to is kept even without `reverse`: the server's own addresses.
+  std::vector<registry::IpAddress> own_addresses;
 };
 
 class RecordTable {
@@ -39,9 +42,11 @@ class RecordTable {
   // --- control thread ---
 
   // Publishes the service with its endpoints, in place of what was published under its key.
+  // `below`: not the service itself but a part of it, under this name below it (labels with dots
+  // between them); PTR does not know parts.
   void publish(const registry::Service& service,
-               std::span<const registry::EndpointSlice* const> slices);
-  void remove(const registry::ObjectKey& service);
+               std::span<const registry::EndpointSlice* const> slices, std::string_view below = {});
+  void remove(const registry::ObjectKey& service, std::string_view below = {});
   void add_namespace(const std::string& name);
   void remove_namespace(const std::string& name);
   // Pods may share an address with others (host network): counted.
@@ -63,7 +68,8 @@ class RecordTable {
   [[nodiscard]] std::uint32_t serial() const noexcept {
     return serial_.load(std::memory_order_relaxed);
   }
-  // `key`: the labels of service and namespace in wire form, lower-case, no root label.
+  // `key`: the labels of service and namespace, and before them those of a part of the service, in
+  // wire form, lower-case, no root label.
   // REQUIRES: 8 readable octets behind `key`.
   [[nodiscard]] const ServiceBlock* find(std::span<const std::uint8_t> key) const noexcept {
     const std::uint64_t hash = hash_padded(key.data(), key.size(), seed_);
@@ -128,7 +134,8 @@ class RecordTable {
   static std::uint64_t not_reserved(std::uint64_t word) noexcept { return word < 2 ? word + 2 : word; }
 
   void swap_in(const std::uint8_t* key, std::size_t key_size, std::uint64_t hash,
-               ServiceBlock::Pointer next);
+               ServiceBlock::Pointer next, bool reverse);
+  [[nodiscard]] std::vector<registry::IpAddress> reverse_addresses(const ServiceBlock* block) const;
   void add_reverse(const registry::IpAddress& address, std::uint32_t id);
   void remove_reverse(const registry::IpAddress& address, std::uint32_t id);
   void count_prefixes(const registry::IpAddress& address, int by);

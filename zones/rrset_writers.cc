@@ -140,7 +140,7 @@ Written write_srv(const RRsetRef& rrset, Encoder& encoder) noexcept {
       srv.block, srv.endpoint, srv.named_port, rrset.rotation,
       [&](const ServiceBlock::Endpoint* e, std::uint16_t number) {
         std::span<const std::uint8_t> label;
-        if (e != nullptr) label = e->label != 0 ? srv.block.label(e->label) : plain_label;
+        if (e != nullptr) label = e->label != 0 ? srv.block.endpoint_name(*e) : plain_label;
         const std::size_t target = label.size() + srv.service_size;
         if (encoder.room() < 2 + kRecordHead + kSrvFixed + target) return false;
         std::uint8_t* p = encoder.position();
@@ -215,7 +215,7 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
                [&](const ServiceBlock::Endpoint* e, std::uint16_t) {
                  const std::size_t target = record + 2 + kRecordHead + kSrvFixed;
                  const std::size_t size =
-                     srv.service_size + (e != nullptr ? srv.block.label(e->label).size() : 0);
+                     srv.service_size + (e != nullptr ? srv.block.endpoint_name(*e).size() : 0);
                  record = target + size;
                  if (!first && e == last) return true;
                  first = false;

@@ -82,10 +82,15 @@ void put_endpoint_label(std::vector<std::uint8_t>& to, const registry::Endpoint&
   put_label(to, text);
 }
 
-std::uint64_t hash_label(const std::uint8_t* label) noexcept {
-  // Labels may stand at the end of memory: copied, so that the hash can read past them.
-  std::uint8_t padded[dns::kMaxLabelSize + 9];
+// Octets of an endpoint's label as it is stored; with its cluster's, or the zero octet in place of that.
+std::size_t stored_size(const std::uint8_t* label, bool clusters) noexcept {
   const std::size_t size = std::size_t{1} + label[0];
+  return clusters ? size + 1 + label[size] : size;
+}
+
+std::uint64_t hash_label(const std::uint8_t* label, std::size_t size) noexcept {
+  // Labels may stand at the end of memory: copied, so that the hash can read past them.
+  std::uint8_t padded[2 * (dns::kMaxLabelSize + 1) + 8];
   std::memcpy(padded, label, size);
   return hash_padded(padded, size, kIndexSeed);
 }
@@ -142,8 +147,11 @@ class BlockBuilder {
  public:
   ServiceBlock::Pointer build(const registry::Service& service,
                               std::span<const registry::EndpointSlice* const> slices,
-                              const BlockOptions& options, std::uint64_t hash) {
+                              const BlockOptions& options, std::uint64_t hash,
+                              std::span<const std::uint8_t> key) {
     clear();
+    key_.assign(key.begin(), key.end());
+    clusters_ = options.clusters;
     const bool external = service.type == registry::ServiceType::ExternalName;
     dns::Name target;
     if (external) {
@@ -222,9 +230,10 @@ class BlockBuilder {
   // Index of the endpoint named by the label at `offset`, or none.
   std::uint32_t find_label(std::uint32_t offset) {
     const std::uint8_t* const label = labels_.data() + offset;
-    const std::size_t size = std::size_t{1} + label[0];
+    const std::size_t size = stored_size(label, clusters_);
     const auto same = [&](std::uint32_t i) {
-      return std::memcmp(labels_.data() + endpoints_[i].label, label, size) == 0;
+      const std::uint8_t* const other = labels_.data() + endpoints_[i].label;
+      return stored_size(other, clusters_) == size && std::memcmp(other, label, size) == 0;
     };
     if (label_index_.empty()) {
       for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
@@ -233,7 +242,7 @@ class BlockBuilder {
       return ServiceBlock::kNotFound;
     }
     const std::size_t mask = label_index_.size() - 1;
-    for (std::size_t at = hash_label(label) & mask;; at = (at + 1) & mask) {
+    for (std::size_t at = hash_label(label, size) & mask;; at = (at + 1) & mask) {
       if (label_index_[at] == 0) return ServiceBlock::kNotFound;
       if (same(label_index_[at] - 1)) return label_index_[at] - 1;
     }
@@ -258,7 +267,7 @@ class BlockBuilder {
   bool gather_plain(const registry::Service& service,
                     std::span<const registry::EndpointSlice* const> slices,
                     const BlockOptions& options) {
-    if (service.headless) return false;
+    if (service.headless || options.clusters) return false;
     for (std::size_t s = 0; s < slices.size(); ++s) {
       for (const registry::Endpoint& endpoint : slices[s]->endpoints) {
         if (!endpoint.ready) continue;
@@ -293,6 +302,10 @@ class BlockBuilder {
         if (!endpoint.ready) continue;
         const auto label = static_cast<std::uint32_t>(labels_.size());
         put_endpoint_label(labels_, endpoint, options.endpoint_pod_names);
+        if (clusters_) {
+          put_label(labels_, endpoint.detail != nullptr ? std::string_view(endpoint.detail->cluster)
+                                                        : std::string_view());
+        }
         const bool again = seen(endpoint.address);
         std::uint32_t i = find_label(label);
         if (i == ServiceBlock::kNotFound) {
@@ -302,7 +315,8 @@ class BlockBuilder {
           endpoints_[i].port_set = slice_sets_[s];
           if (!label_index_.empty()) {
             const std::size_t mask = label_index_.size() - 1;
-            std::size_t at = hash_label(labels_.data() + label) & mask;
+            const std::uint8_t* const stored = labels_.data() + label;
+            std::size_t at = hash_label(stored, stored_size(stored, clusters_)) & mask;
             while (label_index_[at] != 0) at = (at + 1) & mask;
             label_index_[at] = i + 1;
           }
@@ -451,9 +465,10 @@ class BlockBuilder {
       size += bytes;
       return offset;
     };
-    key_.clear();
-    put_label(key_, service.key.name);
-    put_label(key_, service.key.ns);
+    if (key_.empty()) {
+      put_label(key_, service.key.name);
+      put_label(key_, service.key.ns);
+    }
     const std::uint32_t key_offset = place(key_.size(), 1);
     const std::uint32_t external_offset = place(
         target != nullptr ? target->size() + dns::kPadding : 0, 1);
@@ -492,6 +507,7 @@ class BlockBuilder {
                                            : BlockKind::ClusterIP;
     block->irregular_ = irregular;
     block->plain_ = plain_;
+    block->clusters_ = clusters_;
     block->plain_port_set_ = plain_port_set_;
     block->plain_counters_ = static_cast<std::uint16_t>(
         plain_ && multi != 0 && count_endpoints ? ServiceBlock::kCounterPorts + 3 * named_.size()
@@ -610,7 +626,10 @@ class BlockBuilder {
     // Indexes.
     fill_index(reinterpret_cast<std::uint32_t*>(base + label_index_offset), label_index,
                endpoints_.size(),
-               [&](std::size_t i) { return hash_label(base + out[i].label); });
+               [&](std::size_t i) {
+                 const std::uint8_t* const label = base + out[i].label;
+                 return hash_label(label, stored_size(label, clusters_));
+               });
     fill_index(reinterpret_cast<std::uint32_t*>(base + a_index_offset), a_index, v4_.total,
                [&](std::size_t i) { return hash_address(v4_.in_order[i].octets.data(), 4); });
     fill_index(reinterpret_cast<std::uint32_t*>(base + aaaa_index_offset), aaaa_index, v6_.total,
@@ -642,6 +661,7 @@ class BlockBuilder {
   std::vector<std::uint32_t> label_index_, address_index_;
   std::vector<std::uint32_t> plain_addresses_;
   bool plain_ = false;
+  bool clusters_ = false;
   std::uint16_t plain_port_set_ = 0;
   Rows v4_, v6_;
   bool merged_ = false;
@@ -655,9 +675,10 @@ void write_a_row(std::uint8_t* row, const std::uint8_t* address, std::uint32_t t
 
 ServiceBlock::Pointer ServiceBlock::build(const registry::Service& service,
                                           std::span<const registry::EndpointSlice* const> slices,
-                                          const BlockOptions& options, std::uint64_t hash) {
+                                          const BlockOptions& options, std::uint64_t hash,
+                                          std::span<const std::uint8_t> key) {
   BlockBuilder builder;
-  return builder.build(service, slices, options, hash);
+  return builder.build(service, slices, options, hash, key);
 }
 
 void ServiceBlock::destroy(void* block) noexcept { std::free(block); }
@@ -676,7 +697,7 @@ bool ServiceBlock::is_cluster_ip(const IpAddress& address) const noexcept {
 
 std::span<const std::uint8_t> ServiceBlock::endpoint_label(std::uint32_t i,
                                                            LabelScratch& scratch) const noexcept {
-  if (!plain_) return label(at<Endpoint>(endpoints_offset_)[i].label);
+  if (!plain_) return endpoint_name(at<Endpoint>(endpoints_offset_)[i]);
   return {scratch.data(), write_dashed(scratch.data(), plain_address(i))};
 }
 
@@ -709,10 +730,10 @@ std::uint32_t ServiceBlock::find_endpoint(const std::uint8_t* label) const noexc
     }
     return find_plain(address->octets.data());
   }
-  const std::size_t size = std::size_t{1} + label[0];
+  const std::size_t size = stored_size(label, clusters_);
   const auto same = [&](std::uint32_t i) {
     const auto* other = at<std::uint8_t>(at<Endpoint>(endpoints_offset_)[i].label);
-    return other[0] == label[0] && std::memcmp(other, label, size) == 0;
+    return stored_size(other, clusters_) == size && std::memcmp(other, label, size) == 0;
   };
   if (label_index_mask_ == 0) {
     for (std::uint32_t i = 0; i < endpoint_count_; ++i) {
@@ -721,7 +742,7 @@ std::uint32_t ServiceBlock::find_endpoint(const std::uint8_t* label) const noexc
     return kNotFound;
   }
   const auto* const index = at<std::uint32_t>(label_index_offset_);
-  for (std::size_t i = hash_label(label) & label_index_mask_;; i = (i + 1) & label_index_mask_) {
+  for (std::size_t i = hash_label(label, size) & label_index_mask_;; i = (i + 1) & label_index_mask_) {
     if (index[i] == 0) return kNotFound;
     if (same(index[i] - 1)) return index[i] - 1;
   }

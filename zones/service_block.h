@@ -26,6 +26,9 @@ namespace clusterdns::zones {
 struct BlockOptions {
   std::uint32_t ttl = 5;            // seconds, of every record
   bool endpoint_pod_names = false;  // endpoints without a hostname are named as their pod
+  // Names of endpoints are two labels, their own and that of their cluster: services imported from
+  // other clusters. One without a cluster has the first only.
+  bool clusters = false;
 };
 
 enum class BlockKind : std::uint8_t { ClusterIP, Headless, ExternalName };
@@ -46,12 +49,15 @@ class ServiceBlock {
   // Builds the block of `service` from all its slices; unready endpoints are left out. nullptr
   // when nothing would be answered (a headless service without a ready endpoint).
   // Order of addresses: slices in the order given, endpoints as they stand in them.
+  // `key` is what it will be found by; none: the labels of service and namespace.
   [[nodiscard]] static Pointer build(const registry::Service& service,
                                      std::span<const registry::EndpointSlice* const> slices,
-                                     const BlockOptions& options, std::uint64_t hash);
+                                     const BlockOptions& options, std::uint64_t hash,
+                                     std::span<const std::uint8_t> key = {});
   static void destroy(void* block) noexcept;
 
-  // The wire labels of service and namespace, lower-case, without a root label.
+  // What it is found by: the wire labels of service and namespace, lower-case, without a root label;
+  // more of them before these when it is a part of a service.
   [[nodiscard]] std::span<const std::uint8_t> key() const noexcept {
     return {at<std::uint8_t>(key_offset_), key_size_};
   }
@@ -95,6 +101,7 @@ class ServiceBlock {
   [[nodiscard]] std::uint32_t endpoint_count() const noexcept { return endpoint_count_; }
   // See above; an endpoint then has no stored label (0) and no row.
   [[nodiscard]] bool plain() const noexcept { return plain_; }
+  [[nodiscard]] bool clusters() const noexcept { return clusters_; }
   // REQUIRES: i < endpoint_count().
   [[nodiscard]] Endpoint endpoint(std::uint32_t i) const noexcept {
     if (plain_) return {0, 0, 0, 1, 0, plain_port_set_, plain_counters_};
@@ -121,6 +128,13 @@ class ServiceBlock {
   [[nodiscard]] std::span<const Port> ports(const PortSet& set) const noexcept {
     return {at<Port>(ports_offset_) + set.first, set.count};
   }
+  // The name of an endpoint below the service: one label, or two where it is in a cluster.
+  [[nodiscard]] std::span<const std::uint8_t> endpoint_name(const Endpoint& e) const noexcept {
+    const auto* p = at<std::uint8_t>(e.label);
+    std::size_t octets = std::size_t{1} + p[0];
+    if (clusters_ && p[octets] != 0) [[unlikely]] octets += std::size_t{1} + p[octets];
+    return {p, octets};
+  }
   // The label at `offset` with its length octet.
   [[nodiscard]] std::span<const std::uint8_t> label(std::uint32_t offset) const noexcept {
     const auto* p = at<std::uint8_t>(offset);
@@ -145,7 +159,8 @@ class ServiceBlock {
   [[nodiscard]] bool is_cluster_ip(const registry::IpAddress& address) const noexcept;
 
   // Index of the endpoint with `label` (length octet first, lower-case), or kNotFound. Plain
-  // endpoints are numbered in the order of their addresses.
+  // endpoints are numbered in the order of their addresses. Where endpoints are in clusters, the
+  // cluster's label, or a zero octet, follows.
   [[nodiscard]] std::uint32_t find_endpoint(const std::uint8_t* label) const noexcept;
   // Index of the next endpoint from `from` on that has `address`, or kNotFound.
   [[nodiscard]] std::uint32_t find_address(const registry::IpAddress& address,
@@ -192,6 +207,7 @@ class ServiceBlock {
   BlockKind kind_;
   bool irregular_;  // some address stands under several names: search them all
   bool plain_;
+  bool clusters_;  // each endpoint's label is followed by its cluster's, or by a zero octet
   std::uint8_t key_size_;
   std::uint8_t external_size_;
   std::uint16_t plain_port_set_, plain_counters_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <map>
 
 namespace clusterdns::zones {
 
@@ -10,6 +11,7 @@ using registry::ObjectKey;
 namespace {
 
 constexpr std::size_t kReserveAbove = 256;  // services in one commit
+const std::string kZonalPart = "_zone";  // no zone has a name like this: no label value starts so
 
 }  // namespace
 
@@ -42,11 +44,23 @@ bool TableFeed::namespace_shown(const std::string& name) const {
 }
 
 void TableFeed::refresh(const ObjectKey& key) {
-  const registry::Service* const service = store_.service(key);
+  std::set<std::string> parts;
+  if (!publish(key, &parts)) table_->remove(key);
+  const auto before = parts_.find(key);
+  if (before != parts_.end()) {
+    for (const std::string& part : before->second) {
+      if (!parts.contains(part)) table_->remove(key, part);
+    }
+    if (parts.empty()) parts_.erase(before);
+  }
+  if (!parts.empty()) parts_[key] = std::move(parts);
+}
+
+bool TableFeed::publish(const ObjectKey& key, std::set<std::string>* parts) {
+  const registry::Service* service = store_.service(key);
   if (service == nullptr || !shown_namespaces_.contains(key.ns) ||
       (options_.services && !options_.services(service->labels))) {
-    table_->remove(key);
-    return;
+    return false;
   }
   std::vector<const registry::EndpointSlice*> slices;
   if (!options_.no_endpoints) slices = store_.slices(key);
@@ -56,9 +70,55 @@ void TableFeed::refresh(const ObjectKey& key) {
     for (const auto* slice : slices) {
       for (const auto& endpoint : slice->endpoints) any = any || endpoint.ready;
     }
-    if (!any) return table_->remove(key);
+    if (!any) return false;
   }
   table_->publish(*service, slices);
+  if (options_.zonal && service->headless) publish_zones(*service, slices, parts);
+  if (options_.clusters) {
+    for (const auto* slice : slices) {
+      for (const auto& endpoint : slice->endpoints) {
+        if (!endpoint.ready || endpoint.detail == nullptr || endpoint.detail->cluster.empty()) continue;
+        if (parts->insert(endpoint.detail->cluster).second) {
+          publish_empty(*service, endpoint.detail->cluster);
+        }
+      }
+    }
+  }
+  return true;
+}
+
+void TableFeed::publish_zones(const registry::Service& service,
+                              const std::vector<const registry::EndpointSlice*>& slices,
+                              std::set<std::string>* parts) {
+  std::map<std::string, std::vector<registry::EndpointSlice>> by_zone;
+  for (const auto* slice : slices) {
+    for (const registry::Endpoint& endpoint : slice->endpoints) {
+      if (!endpoint.ready || endpoint.detail == nullptr) continue;
+      std::string zone = endpoint.detail->zone;
+      // Nobody can ask for a name with an empty label in it.
+      if (zone.empty() || zone.find("..") != std::string::npos) continue;
+      for (char& c : zone) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+      auto& list = by_zone[zone];
+      if (list.empty() || list.back().key != slice->key) {
+        list.push_back({slice->key, slice->service, slice->ports, {}});
+      }
+      list.back().endpoints.push_back(endpoint);
+    }
+  }
+  for (const auto& [zone, list] : by_zone) {
+    std::vector<const registry::EndpointSlice*> of_zone;
+    for (const auto& slice : list) of_zone.push_back(&slice);
+    table_->publish(service, of_zone, zone);
+    parts->insert(zone);
+  }
+  publish_empty(service, kZonalPart);
+  parts->insert(kZonalPart);
+}
+
+void TableFeed::publish_empty(const registry::Service& service, const std::string& part) {
+  registry::Service empty;
+  empty.key = service.key;
+  table_->publish(empty, {}, part);
 }
 
 void TableFeed::on_commit(const Changes& changes) {

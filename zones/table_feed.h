@@ -5,6 +5,8 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "registry/store.h"
 #include "zones/record_table.h"
@@ -19,6 +21,11 @@ struct FeedOptions {
   bool no_endpoints = false;          // as if no service had endpoints
   bool ignore_empty_service = false;  // a ClusterIP service without ready endpoints is not shown
   bool pods = false;                  // keep addresses of pods
+  // Publish each headless service once more for each topology zone of its endpoints, below it under
+  // the zone's name, and an empty part `_zone` that says there is such a service.
+  bool zonal = false;
+  // Publish an empty part for each cluster that a service has endpoints in, under the cluster's name.
+  bool clusters = false;
 };
 
 // An observer of the store; lives on its thread.
@@ -33,12 +40,19 @@ class TableFeed final : public registry::StoreObserver {
  private:
   [[nodiscard]] bool namespace_shown(const std::string& name) const;
   void refresh(const registry::ObjectKey& key);
+  // Publishes the service and its parts, and adds the parts' names. False when it is not shown.
+  bool publish(const registry::ObjectKey& key, std::set<std::string>* parts);
+  void publish_zones(const registry::Service& service,
+                     const std::vector<const registry::EndpointSlice*>& slices,
+                     std::set<std::string>* parts);
+  void publish_empty(const registry::Service& service, const std::string& part);
   void stamp();
 
   registry::Store& store_;
   std::shared_ptr<RecordTable> table_;
   FeedOptions options_;
   std::set<std::string> shown_namespaces_;
+  std::unordered_map<registry::ObjectKey, std::set<std::string>, registry::ObjectKeyHash> parts_;
 };
 
 }  // namespace clusterdns::zones

@@ -17,6 +17,8 @@
 //   endpoint_pod_names         endpoints without a hostname are named as their pod
 //   noendpoints                as if no service had endpoints
 //   ignore empty_service       ClusterIP services without ready endpoints do not exist
+//   multicluster ZONE…         these of the zones hold services imported from other clusters
+//   zonal                      headless services by topology zone, below `_zone.<service>`
 //   fallthrough [ZONE…]        names that do not exist go to the next stage
 // }
 #include <algorithm>
@@ -39,9 +41,7 @@ constexpr std::string_view kProperties[] = {
     "manifests", "service_cidr", "pod_cidr", "ttl", "pods", "namespaces", "labels",
     "namespace_labels", "endpoint_pod_names", "noendpoints", "ignore", "fallthrough", "endpoint",
     "tls", "kubeconfig", "startup_timeout", "watch_lease", "snapshot", "apiserver_qps",
-    "apiserver_burst", "apiserver_max_inflight"};
-// Of CoreDNS, and not built yet.
-constexpr std::string_view kLater[] = {"multicluster", "zonal"};
+    "apiserver_burst", "apiserver_max_inflight", "multicluster", "zonal"};
 // CoreDNS limits its requests by these. Here there is one request for each kind of objects in a
 // lease, which no sensible limit would touch.
 constexpr std::string_view kLimits[] = {"apiserver_qps", "apiserver_burst",
@@ -167,6 +167,8 @@ std::string ApiProperties::key() const {
   key += o.endpoints ? " endpoints" : "";
   key += o.pods ? " pods" : "";
   key += o.read.target_names ? " names" : "";
+  key += o.read.zones ? " zones" : "";
+  key += o.multicluster ? " multicluster" : "";
   return key + "\n";
 }
 
@@ -204,6 +206,7 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
   std::string namespace_labels;
   std::string source_key;
   std::string table_key;
+  std::vector<dns::Name> imported;
   options.workers = setup.environment.workers;
   options.rotate = setup.rotate;
 
@@ -252,6 +255,16 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
       static constexpr std::string_view kIgnorable[] = {"empty_service"};
       (void)parse_choice(what, kIgnorable);
       feed.ignore_empty_service = true;
+    } else if (name == "zonal") {
+      require_bare(p);
+      options.zonal = true;
+    } else if (name == "multicluster") {
+      if (p.args.empty()) {
+        setup.environment.logger->warn(
+            "plugin/kubernetes: {}: 'multicluster' without a zone has no effect; name the zone, for "
+            "example clusterset.local", to_string(p.name.at));
+      }
+      for (const Token& token : p.args) imported.push_back(zone_name(token.text, token.at));
     } else if (name == "fallthrough") {
       options.fall_through = true;
       if (!p.args.empty()) {
@@ -263,8 +276,6 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
       setup.environment.logger->warn(
           "plugin/kubernetes: {}: '{}' has no effect any more; remove it", to_string(p.name.at),
           name);
-    } else if (is_one_of(name, kLater)) {
-      throw ConfigError(p.name.at, "kubernetes: '" + name + "' is not built yet; remove it");
     } else if (api.read(p)) {
       // Taken.
     } else {
@@ -288,6 +299,18 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
                       "kubernetes: only reverse zones are named; add the cluster zone, for example "
                       "cluster.local");
   }
+  for (const dns::Name& zone : imported) {
+    if (std::find(options.zones.begin(), options.zones.end(), zone) == options.zones.end()) {
+      throw ConfigError(seen.at("multicluster"),
+                        "kubernetes: 'multicluster' names the zone '" + zone.to_text() +
+                            "', which is none of the zones of this kubernetes; add it there");
+    }
+  }
+  if (options.zonal && feed.no_endpoints) {
+    throw ConfigError(seen.at("zonal"),
+                      "kubernetes: 'zonal' answers from endpoints, which 'noendpoints' leaves out; "
+                      "remove one of them");
+  }
   table.reverse = std::any_of(options.zones.begin(), options.zones.end(), [](const dns::Name& zone) {
     return zones::is_reverse_zone(zone.view());
   });
@@ -295,6 +318,8 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
   feed.pods = options.pods == zones::PodMode::Verified;
   manifests.cluster.keep_target_names = table.block.endpoint_pod_names;
   options.server_addresses = server_addresses(setup);
+  table.own_addresses = options.server_addresses;
+  feed.zonal = options.zonal;
 
   Environment& environment = setup.environment;
   // A registry that was handed in takes the place of a source that is not named.
@@ -310,7 +335,8 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
     api.options.labels = labels;
     api.options.namespace_labels = namespace_labels;
     api.options.read = {!labels.empty(), !namespace_labels.empty(),
-                        table.block.endpoint_pod_names, false};
+                        table.block.endpoint_pod_names, options.zonal};
+    api.options.multicluster = !imported.empty();
     api.options.endpoints = !feed.no_endpoints;
     api.options.pods = feed.pods;
     api.finish(directive, environment.check_only);
@@ -350,7 +376,38 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
   table_key += "ttl " + std::to_string(options.ttl) + (table.reverse ? " reverse" : "") +
                (table.block.endpoint_pod_names ? " pod_names" : "") +
                (feed.no_endpoints ? " noendpoints" : "") +
-               (feed.ignore_empty_service ? " ignore_empty" : "") + (feed.pods ? " pods" : "");
+               (feed.ignore_empty_service ? " ignore_empty" : "") + (feed.pods ? " pods" : "") +
+               (feed.zonal ? " zonal" : "");
+  if (!table.reverse) {
+    for (const auto& address : table.own_addresses) table_key += " " + address.to_string();
+  }
+  // Imports are no services of this cluster: a table of their own, and a stage that answers from it.
+  std::shared_ptr<zones::RecordTable> imports;
+  if (!imported.empty()) {
+    zones::TableOptions of_imports = table;
+    of_imports.reverse = false;
+    of_imports.own_addresses.clear();
+    of_imports.block.clusters = true;
+    zones::FeedOptions shown = feed;
+    shown.services = nullptr;
+    shown.pods = false;
+    shown.zonal = false;
+    shown.clusters = true;
+    ClusterData::Table& kept = data.tables["imports " + table_key];
+    if (kept.table == nullptr && before != nullptr) {
+      const auto it = before->tables.find("imports " + table_key);
+      if (it != before->tables.end()) kept = it->second;
+    }
+    if (kept.table == nullptr) {
+      kept.table = std::make_shared<zones::RecordTable>(environment.reclaim, of_imports);
+      kept.feed = std::make_shared<zones::TableFeed>(data.source->imports(), kept.table,
+                                                     std::move(shown));
+      data.source->when_synced([table = std::weak_ptr<zones::RecordTable>(kept.table)] {
+        if (const auto still = table.lock()) still->set_ready(true);
+      });
+    }
+    imports = kept.table;
+  }
   ClusterData::Table& made = data.tables[table_key];
   if (made.table == nullptr && before != nullptr) {
     if (const auto it = before->tables.find(table_key); it != before->tables.end()) made = it->second;
@@ -362,8 +419,23 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
       if (const auto still = table.lock()) still->set_ready(true);
     });
   }
-  setup.route.stages.push_back(
-      std::make_shared<zones::ClusterStage>(std::move(options), made.table));
+  options.ptr_zone = *std::find_if(
+      options.zones.begin(), options.zones.end(),
+      [](const dns::Name& zone) { return !zones::is_reverse_zone(zone.view()); });
+  if (imports != nullptr) {
+    zones::ClusterOptions of_imports = options;
+    of_imports.zones = imported;
+    of_imports.zonal = false;
+    std::erase_if(options.zones, [&](const dns::Name& zone) {
+      return std::find(imported.begin(), imported.end(), zone) != imported.end();
+    });
+    setup.route.stages.push_back(
+        std::make_shared<zones::ClusterStage>(std::move(of_imports), imports, made.table));
+  }
+  if (!options.zones.empty()) {
+    setup.route.stages.push_back(
+        std::make_shared<zones::ClusterStage>(std::move(options), made.table));
+  }
 }
 
 }  // namespace clusterdns::app

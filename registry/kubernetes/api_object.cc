@@ -31,6 +31,7 @@ void add_label(Kind kind, const ReadOptions& options, std::string_view key, std:
   if (kind == Kind::EndpointSlices) {
     if (key == kServiceNameLabel) service_name = value;
     if (key == kImportNameLabel) object.import_name = value;
+    if (key == kSourceClusterLabel) object.import_cluster = value;
     return;
   }
   const bool wanted = kind == Kind::Namespaces ? options.namespace_labels : options.labels;
@@ -79,7 +80,7 @@ void add_endpoint(const RawEndpoint& raw, std::span<const std::string_view> addr
       detail = slice.endpoints.back().detail;
     } else {
       detail = std::make_shared<const EndpointDetail>(EndpointDetail{
-          std::string(raw.hostname), std::string(target), std::string(zone)});
+          std::string(raw.hostname), std::string(target), std::string(zone), {}});
     }
   }
   for (const std::string_view text : addresses) {

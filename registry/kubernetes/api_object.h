@@ -35,6 +35,7 @@ struct ApiObject {
   bool initial_events_end = false;  // of a bookmark: the list is complete
   std::string change_trigger_time;  // of slices: when the pod or service changed, RFC 3339
   std::string import_name;          // of slices: label multicluster.kubernetes.io/service-name
+  std::string import_cluster;       // of slices: label multicluster.kubernetes.io/source-cluster
   // Nothing: a bookmark, a slice of no service, or a kind that is none of ours.
   std::variant<std::monostate, Service, EndpointSlice, Namespace, Pod> body;
   // Not empty: why the object is left out.
@@ -59,6 +60,7 @@ struct ApiStatus {
 
 inline constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
 inline constexpr std::string_view kImportNameLabel = "multicluster.kubernetes.io/service-name";
+inline constexpr std::string_view kSourceClusterLabel = "multicluster.kubernetes.io/source-cluster";
 inline constexpr std::string_view kTriggerTimeAnnotation =
     "endpoints.kubernetes.io/last-change-trigger-time";
 inline constexpr std::string_view kInitialEventsEnd = "k8s.io/initial-events-end";

@@ -10,6 +10,7 @@
 
 #include "registry/kubernetes/exec_plugin.h"
 #include "registry/kubernetes/snapshot.h"
+#include "registry/validation.h"
 
 namespace clusterdns::registry::kubernetes {
 namespace {
@@ -23,6 +24,25 @@ Change to_change(Store::Change change) {
     case Store::Change::Changed: return Change::Changed;
   }
   return Change::None;
+}
+
+// The slice as one of the service that it is imported for. Its endpoints say which cluster they are
+// of (KEP-1645: several clusters' endpoints stand behind one name).
+EndpointSlice imported(const ApiObject& object) {
+  const auto& slice = std::get<EndpointSlice>(object.body);
+  EndpointSlice result{slice.key, object.import_name, slice.ports, {}};
+  result.endpoints.reserve(slice.endpoints.size());
+  std::shared_ptr<const EndpointDetail> last;
+  for (Endpoint endpoint : slice.endpoints) {
+    EndpointDetail detail = endpoint.detail != nullptr ? *endpoint.detail : EndpointDetail{};
+    detail.cluster = object.import_cluster;
+    if (last == nullptr || *last != detail) {
+      last = std::make_shared<const EndpointDetail>(std::move(detail));
+    }
+    endpoint.detail = last;
+    result.endpoints.push_back(endpoint);
+  }
+  return result;
 }
 
 }  // namespace
@@ -103,10 +123,8 @@ Change KubernetesSource::upsert(Kind kind, ApiObject object) {
     case Kind::EndpointSlices: {
       auto& slice = std::get<EndpointSlice>(object.body);
       if (imports_ != nullptr) {
-        if (!object.import_name.empty()) {
-          EndpointSlice imported = slice;
-          imported.service = object.import_name;
-          change = to_change(imports_->upsert(std::move(imported)));
+        if (is_dns_label(object.import_name)) {
+          change = to_change(imports_->upsert(imported(object)));
         } else {
           imports_->erase_slice(object.key);
         }
@@ -130,6 +148,8 @@ Change KubernetesSource::upsert(Kind kind, ApiObject object) {
       break;
     }
     case Kind::Namespaces:
+      // An import shows in a namespace that does.
+      if (imports_ != nullptr) imports_->upsert(Namespace(std::get<Namespace>(object.body)));
       change = to_change(store_.upsert(std::move(std::get<Namespace>(object.body))));
       break;
     case Kind::Pods:
@@ -164,6 +184,7 @@ Change KubernetesSource::erase(Kind kind, const ObjectKey& key) {
     case Kind::Namespaces:
       there = store_.find_namespace(key.name) != nullptr;
       store_.erase_namespace(key.name);
+      if (imports_ != nullptr) imports_->erase_namespace(key.name);
       break;
     case Kind::Pods:
       there = store_.pod(key) != nullptr;

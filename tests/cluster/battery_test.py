@@ -112,7 +112,7 @@ class Battery(unittest.TestCase):
 
     def test_written(self):
         self.check("written", list(objects.written()), ["pods insecure"], ["pods verified", "endpoint_pod_names"],
-                   ["pods disabled", "ignore empty_service", "namespaces alpha beta default"])
+                   ["zonal"], ["pods disabled", "ignore empty_service", "namespaces alpha beta default"])
 
     def test_generated(self):
         self.check("generated", [*objects.generated(3, 80)], ["pods verified"], ["labels tier in (front)"])

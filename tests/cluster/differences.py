@@ -109,10 +109,13 @@ def _(c):
 
 
 @rule("empty non-terminals", "`_tcp.service`, `dns.cluster.local` and the like exist, since names below them do: NODATA "
-      "(RFC 4592, 2.2.2; RFC 8020).")
+      "(RFC 4592, 2.2.2; RFC 8020). So do the labels above names by topology zone, and clusters of an imported service.")
 def _(c):
     return c.shapes == ("NXDOMAIN", "NODATA") and (
-        c.labels[0] in ("_tcp", "_udp", "_sctp") and (c.service(1) or c.service(2)) is not None
+        c.labels[0] == "_zone" and c.service(1) is not None
+        or c.labels[0] in ("pin", "prefer") and c.labels[1] == "_zone" and c.service(2) is not None
+        or c.labels[0] in ("east", "west") and c.service(1) is not None and "multicluster" in str(c.case.options)
+        or c.labels[0] in ("_tcp", "_udp", "_sctp") and (c.service(1) or c.service(2)) is not None
         or c.name == "dns.cluster.local.")
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import sys
 import tempfile
@@ -64,8 +65,8 @@ class Differential(unittest.TestCase):
     def tearDownClass(cls):
         cls.stack.close()
 
-    def both(self, name, options):
-        text = lab.corefile(self.lab.kubeconfig(), options, more=["loadbalance"])
+    def both(self, name, options, zones="cluster.local in-addr.arpa ip6.arpa"):
+        text = lab.corefile(self.lab.kubeconfig(), options, zones, more=["loadbalance"])
         servers = contextlib.ExitStack()
         self.addCleanup(servers.close)
         our_text = text
@@ -83,7 +84,9 @@ class Differential(unittest.TestCase):
 
     def check(self, name, options, share=1):
         ours, coredns = self.both(name, options)
-        asked, differing = compare(self.items, ours, coredns, options, share)
+        self.report(name, options, *compare(self.items, ours, coredns, options, share))
+
+    def report(self, name, options, asked, differing):
         unexplained = []
         for case in differing:
             rule = differences.explain(case)
@@ -130,6 +133,51 @@ class Differential(unittest.TestCase):
 
     def test_ignore_empty(self):
         self.check("ignore_empty", ["ignore empty_service"], SOME)
+
+    def test_zonal(self):
+        self.check("zonal", ["zonal"], SOME)
+
+    def test_multicluster(self):
+        """Services imported from other clusters, in a zone of their own."""
+        api = self.lab.api
+        for item in objects.imports_definition():
+            api.put(item)
+        lab.until("the API server serves imports",
+                  lambda: api.request("GET", "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports")[0] == 200)
+        objects.load(api, objects.imported())
+        services = [{**i, "spec": {**i["spec"], "clusterIPs": i["spec"].get("ips", ["None"])}}
+                    for i in api.all("ServiceImport")]
+        slices = {}
+        for item in api.all("EndpointSlice"):
+            of = (item["metadata"].get("labels") or {}).get("multicluster.kubernetes.io/service-name")
+            if of:
+                slices.setdefault((item["metadata"]["namespace"], of), []).append(item)
+        rng = random.Random(4)
+        asked = [q for i in services for q in questions.of_import(
+            i, slices.get((i["metadata"]["namespace"], i["metadata"]["name"]), []), rng)]
+        asked += questions.of_zone([i["metadata"]["name"] for i in self.items if i["kind"] == "Namespace"])
+        # What the cluster's own zone has, the imports' has not, and the other way round.
+        own = [q for q in asked if q[0].lower().endswith(questions.ZONE)]
+        asked = [(q[0][:-len(questions.ZONE)] + "clusterset.local.", q[1]) for q in own] + own
+        asked = [q for q in dict.fromkeys(asked) if questions.valid(q[0])]
+        ours, coredns = self.both("multicluster", ["pods insecure", "multicluster clusterset.local"],
+                                  "cluster.local clusterset.local in-addr.arpa ip6.arpa")
+        items = [{**i, "kind": "Service"} for i in services]
+        self.report("multicluster", "multicluster", *self.compare_imports(asked, ours, coredns, lambda question: (
+            (question[0].replace("clusterset.local.", "cluster.local."), question[1]),
+            items if "clusterset" in question[0] else self.items)))
+
+    def compare_imports(self, asked, ours, coredns, as_rules_see_it):
+        with contextlib.closing(ours.client()) as a, contextlib.closing(coredns.client()) as b:
+            our_answers, their_answers = a.ask_all(asked, timeout=TIMEOUT), b.ask_all(asked, timeout=TIMEOUT)
+        result = []
+        for question in asked:
+            us, them = our_answers[question], their_answers[question]
+            if us is None or them is None or differences.canonical(us) != differences.canonical(them):
+                seen, items = as_rules_see_it(question)
+                result.append(differences.Case(seen, them, us, items, "multicluster"))
+        self.assertGreater(sum(bool(a and a.answer) for a in our_answers.values()), 100, "nothing was asked that exists")
+        return len(asked), result
 
     def test_z_every_rule_is_used(self):
         """Last, by its name."""

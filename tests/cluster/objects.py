@@ -248,6 +248,50 @@ def generated(seed, services):
         yield pod(rng.choice(spaces), f"pod-{number}", [pod4(address)])
 
 
+IMPORTS = "multicluster.x-k8s.io"
+
+
+def imports_definition():
+    """What a cluster set's operator installs (KEP-1645): the kind ServiceImport, and the right to read it."""
+    yield {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+           "metadata": {"name": f"serviceimports.{IMPORTS}", "annotations": {
+               "api-approved.kubernetes.io": "https://github.com/kubernetes/enhancements/pull/1646"}},
+           "spec": {"group": IMPORTS, "scope": "Namespaced",
+                    "names": {"plural": "serviceimports", "singular": "serviceimport", "kind": "ServiceImport"},
+                    "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                        "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}}
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "coredns-imports"}}
+    yield {**rbac, "kind": "ClusterRole",
+           "rules": [{"apiGroups": [IMPORTS], "resources": ["serviceimports"], "verbs": ["list", "watch"]}]}
+    yield {**rbac, "kind": "ClusterRoleBinding",
+           "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "coredns-imports"},
+           "subjects": [{"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}]}
+
+
+def imported():
+    """Services of other clusters: one with an address for all, one without, one without endpoints, one of both families."""
+    def service_import(name, ports=(HTTP,), **spec):
+        return {"apiVersion": f"{IMPORTS}/v1alpha1", "kind": "ServiceImport",
+                "metadata": {"namespace": "alpha", "name": name}, "spec": {"ports": list(ports), **spec}}
+
+    def import_slice(of, cluster, endpoints, family="IPv4"):
+        labels = {"multicluster.kubernetes.io/service-name": of, "multicluster.kubernetes.io/source-cluster": cluster}
+        return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+                "metadata": {"namespace": "alpha", "name": f"imported-{of}-{cluster}-{family.lower()}", "labels": labels},
+                "endpoints": list(endpoints), "ports": [SLICE_HTTP]}
+
+    yield service_import("set-web", type="ClusterSetIP", ips=["10.112.0.7"])
+    yield import_slice("set-web", "east", [endpoint("10.113.0.1"), endpoint("10.113.0.2", ready=False)])
+    yield import_slice("set-web", "west", [endpoint("10.114.0.1")])
+    yield service_import("set-db", type="Headless")
+    # The same hostname in two clusters is what the cluster's label is for.
+    yield import_slice("set-db", "east", [endpoint("10.113.1.1", hostname="db-0"), endpoint("10.113.1.2", hostname="db-1")])
+    yield import_slice("set-db", "west", [endpoint("10.114.1.1", hostname="db-0"), endpoint("10.114.1.9")])
+    yield import_slice("set-db", "west", [endpoint("fd00:10:114::1", hostname="db-0")], family="IPv6")
+    yield service_import("set-none", type="Headless")
+    yield service_import("set-both", type="ClusterSetIP", ips=["10.112.0.8", "fd00:10:112::8"])
+
+
 def load(api, items):
     """Puts objects into a cluster."""
     for item in items:

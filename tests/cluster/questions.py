@@ -63,6 +63,20 @@ def of_service(item, slices, rng):
     for protocol in ("tcp", "udp"):
         yield f"_{protocol}.{base}", "SRV"
         yield f"_{protocol}.{base}", "A"
+    # By topology zone.
+    zones = {e["zone"].lower() for s in slices for e in s.get("endpoints") or () if e.get("zone")}
+    if zones or rng.random() < 0.2:
+        for label in sorted(zones | {"nowhere", "no.where"}):
+            for directive in ("pin", "prefer"):
+                for kind in FEW:
+                    yield f"{label}.{directive}._zone.{base}", kind
+                yield mixed_case(f"{label}.{directive}._zone.{base}", rng), "A"
+            for near in (f"{label}.florp._zone.{base}", f"{label}.pin._zones.{base}", f"{label}.pin.{base}",
+                         f"{label}._zone.{base}"):
+                yield near, "A"
+        for above in (f"_zone.{base}", f"pin._zone.{base}", f"prefer._zone.{base}", f"florp._zone.{base}"):
+            yield above, "A"
+            yield above, "SRV"
     # Endpoints, by every name that one might have.
     for item_slice in slices:
         for endpoint in item_slice.get("endpoints") or ():
@@ -125,6 +139,24 @@ def of_zone(namespaces):
                      f"001-2-3-4.{space}.pod.{ZONE}", f"fd00-0-0-0-0-0-0-1.{space}.pod.{ZONE}"):
             for kind in FEW:
                 yield name, kind
+
+
+def of_import(item, slices, rng):
+    """About one service imported from other clusters; the same names as of a service, and endpoints by cluster."""
+    yield from of_service(item, slices, rng)
+    base = f"{item['metadata']['name']}.{item['metadata']['namespace']}.svc.{ZONE}"
+    clusters = {s["metadata"]["labels"].get("multicluster.kubernetes.io/source-cluster") for s in slices} - {None}
+    for cluster in sorted(clusters | {"elsewhere"}):
+        for kind in FEW:
+            yield f"{cluster}.{base}", kind
+        for item_slice in slices:
+            for endpoint in item_slice.get("endpoints") or ():
+                for label in filter(None, [endpoint.get("hostname"), *map(dashed, endpoint["addresses"])]):
+                    for kind in FEW:
+                        yield f"{label}.{cluster}.{base}", kind
+                    yield mixed_case(f"{label}.{cluster}.{base}", rng), "A"
+                    yield f"x.{label}.{cluster}.{base}", "A"
+                    yield f"_http._tcp.{label}.{cluster}.{base}", "SRV"
 
 
 def everything(items, seed=1):

@@ -197,6 +197,10 @@ TEST_F(Operations, BadOptionsSayWhatToDo) {
   EXPECT_THAT(message("reload 1s"), HasSubstr("below 2s"));
   EXPECT_THAT(message("reload 10s 1ms"), HasSubstr("below 1s"));
   EXPECT_THAT(message("errors {\n consolidate 5m \"(\"\n}"), HasSubstr("no regular expression"));
+  EXPECT_THAT(message("kubernetes cluster.local {\n multicluster clusterset.local\n}"),
+              HasSubstr("Bad:3:2: kubernetes: 'multicluster' names the zone 'clusterset.local.'"));
+  EXPECT_THAT(message("kubernetes cluster.local {\n zonal\n noendpoints\n}"),
+              HasSubstr("Bad:3:2: kubernetes: 'zonal' answers from endpoints"));
   EXPECT_THAT(message("prometheus {\n tls x\n}"), HasSubstr("not built yet"));
 }
 

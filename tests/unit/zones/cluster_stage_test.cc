@@ -992,5 +992,213 @@ TEST_F(LargeAnswers, SrvBeyondThePointersReach) {
   }
 }
 
+// --- names by topology zone, and the server's own service ---
+
+registry::Endpoint in_zone(std::string_view address, std::string zone, std::string hostname = "") {
+  registry::Endpoint endpoint = at(address);
+  endpoint.detail = std::make_shared<registry::EndpointDetail>(
+      registry::EndpointDetail{std::move(hostname), {}, std::move(zone), {}});
+  return endpoint;
+}
+
+class ZonalTest : public ::testing::Test {
+ protected:
+  ZonalTest() {
+    c_.options.zonal = true;
+    c_.feed_options.zonal = true;
+    c_.add(headless("default", "db", {port("sql", 5432)}));
+    c_.add(slice("default", "db-x", "db", {endpoint_port("sql", 5432)},
+                 {in_zone("10.244.0.1", "Zone-A", "db-0"), in_zone("10.244.0.2", "zone-b"),
+                  in_zone("10.244.0.3", "zone-b"), in_zone("10.244.0.4", "corp.example"),
+                  unready(in_zone("10.244.0.5", "zone-c")), at("10.244.0.6")}));
+    c_.add(cluster_ip("default", "web", ips({"10.96.0.7"}), {port("http", 80)}));
+    c_.add(slice("default", "web-x", "web", {endpoint_port("http", 80)}, {in_zone("10.244.1.1", "zone-a")}));
+    c_.add(headless("default", "idle"));
+    c_.start();
+  }
+  // Addresses in order, "NXDOMAIN", or "" for NODATA.
+  std::string a(const std::string& relative, RRType type = RRType::A) {
+    const Message message = c_.ask(relative + ".default.svc.cluster.local", type);
+    if (message.rcode != 0) return dns::rcode_to_text(message.rcode);
+    std::string text;
+    for (const std::string& value : sorted(values(message.answer))) text += (text.empty() ? "" : " ") + value;
+    return text;
+  }
+  Cluster c_;
+};
+
+TEST_F(ZonalTest, PinHasTheEndpointsOfTheZoneAndNoOthers) {
+  EXPECT_EQ(a("zone-a.pin._zone.db"), "10.244.0.1");
+  EXPECT_EQ(a("ZONE-B.PIN._zone.db"), "10.244.0.2 10.244.0.3");
+  EXPECT_EQ(a("corp.example.pin._zone.db"), "10.244.0.4") << "a zone's name may have dots";
+  EXPECT_EQ(a("zone-c.pin._zone.db"), "") << "its only endpoint is not ready";
+  EXPECT_EQ(a("nowhere.pin._zone.db"), "");
+  EXPECT_EQ(a("zone-a.pin._zone.db", RRType::TXT), "");
+  EXPECT_EQ(a("zone-a.pin._zone.idle"), "");
+}
+
+TEST_F(ZonalTest, PreferHasAllWhereTheZoneHasNone) {
+  EXPECT_EQ(a("zone-b.prefer._zone.db"), "10.244.0.2 10.244.0.3");
+  EXPECT_EQ(a("nowhere.prefer._zone.db"), "10.244.0.1 10.244.0.2 10.244.0.3 10.244.0.4 10.244.0.6");
+}
+
+TEST_F(ZonalTest, SrvTargetsAreTheEndpointsOwnNames) {
+  const Message message = c_.ask("zone-b.pin._zone.db.default.svc.cluster.local", RRType::SRV);
+  EXPECT_EQ(sorted(values(message.answer)),
+            (Lines{"0 50 5432 10-244-0-2.db.default.svc.cluster.local.",
+                   "0 50 5432 10-244-0-3.db.default.svc.cluster.local."}));
+  EXPECT_EQ(sorted(values(message.additional)), (Lines{"10.244.0.2", "10.244.0.3"}));
+}
+
+TEST_F(ZonalTest, WhatIsNoZonalNameDoesNotExist) {
+  EXPECT_EQ(a("zone-a.pin._zone.web"), "NXDOMAIN") << "a cluster IP is in no zone";
+  EXPECT_EQ(a("zone-a.pin._zone.ghost"), "NXDOMAIN");
+  EXPECT_EQ(a("zone-a.florp._zone.db"), "NXDOMAIN");
+  EXPECT_EQ(a("zone-a.pin._zones.db"), "NXDOMAIN");
+  EXPECT_EQ(a("zone-a.db"), "NXDOMAIN");
+  EXPECT_EQ(a("pin._zone.db"), "") << "names below it exist";
+  EXPECT_EQ(a("_zone.db"), "");
+  EXPECT_EQ(a("florp._zone.db"), "NXDOMAIN");
+  EXPECT_EQ(a("_zone.web"), "NXDOMAIN");
+}
+
+TEST_F(ZonalTest, FollowsChangesAndLeavesNothingBehind) {
+  c_.add(slice("default", "db-x", "db", {endpoint_port("sql", 5432)}, {in_zone("10.244.0.2", "zone-a")}));
+  c_.store.commit();
+  EXPECT_EQ(a("zone-a.pin._zone.db"), "10.244.0.2");
+  EXPECT_EQ(a("zone-b.pin._zone.db"), "");
+  c_.store.erase_service({"default", "db"});
+  c_.store.commit();
+  EXPECT_EQ(a("zone-a.pin._zone.db"), "NXDOMAIN");
+  EXPECT_EQ(a("_zone.db"), "NXDOMAIN");
+  // One reverse name each, however many names an address stands under.
+  EXPECT_EQ(c_.ask("2.0.244.10.in-addr.arpa", RRType::PTR).rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
+}
+
+TEST(ZonalNames, AreTooLongWithoutTheOption) {
+  Cluster c;
+  c.add(headless("default", "db"));
+  c.add(slice("default", "db-x", "db", {}, {in_zone("10.244.0.1", "zone-a")}));
+  c.start();
+  EXPECT_EQ(c.ask("zone-a.pin._zone.db.default.svc.cluster.local").rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
+  EXPECT_EQ(c.ask("_zone.db.default.svc.cluster.local").rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
+}
+
+// The table of imports and the stage that answers from it.
+class ImportsTest : public ::testing::Test {
+ protected:
+  static registry::Endpoint of(std::string cluster, std::string_view address, std::string hostname = "") {
+    registry::Endpoint endpoint = at(address);
+    endpoint.detail = std::make_shared<registry::EndpointDetail>(
+        registry::EndpointDetail{std::move(hostname), {}, {}, std::move(cluster)});
+    return endpoint;
+  }
+  ImportsTest() {
+    c_.options.zones = {name("clusterset.local")};
+    c_.table_options.reverse = false;
+    c_.table_options.block.clusters = true;
+    c_.feed_options.clusters = true;
+    c_.add(headless("default", "db", {port("sql", 5432)}));
+    c_.add(slice("default", "e", "db", {endpoint_port("sql", 5432)}, {of("east", "10.1.0.1", "db-0")}));
+    c_.add(slice("default", "w", "db", {endpoint_port("sql", 5432)},
+                 {of("West", "10.2.0.1", "db-0"), of("West", "10.2.0.2"), of("", "10.3.0.1", "lost")}));
+    c_.add(cluster_ip("default", "web", ips({"10.96.0.7"}), {port("http", 80)}));
+    c_.add(slice("default", "web-e", "web", {endpoint_port("http", 80)}, {of("east", "10.1.1.1")}));
+    c_.start();
+  }
+  std::string ask(const std::string& relative, RRType type = RRType::A) {
+    const Message message = c_.ask(relative + ".default.svc.clusterset.local", type);
+    if (message.rcode != 0) return dns::rcode_to_text(message.rcode);
+    std::string text;
+    for (const std::string& value : sorted(values(message.answer))) text += (text.empty() ? "" : " ") + value;
+    return text;
+  }
+  Cluster c_;
+};
+
+TEST_F(ImportsTest, EndpointsAreNamedWithTheirCluster) {
+  EXPECT_EQ(ask("db"), "10.1.0.1 10.2.0.1 10.2.0.2 10.3.0.1");
+  EXPECT_EQ(ask("db-0.east.db"), "10.1.0.1");
+  EXPECT_EQ(ask("DB-0.WEST.db"), "10.2.0.1");
+  EXPECT_EQ(ask("10-2-0-2.west.db"), "10.2.0.2");
+  EXPECT_EQ(ask("10-1-1-1.east.web"), "10.1.1.1") << "also behind an address of the set";
+  EXPECT_EQ(ask("lost.db"), "10.3.0.1") << "a slice that does not say its cluster";
+  EXPECT_EQ(ask("db-0.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("db-0.north.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("db-1.east.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("lost.west.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("x.db-0.east.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("east.db"), "") << "names below it exist";
+  EXPECT_EQ(ask("north.db"), "NXDOMAIN");
+}
+
+TEST_F(ImportsTest, SrvTargetsHaveTheCluster) {
+  EXPECT_EQ(ask("_sql._tcp.db", RRType::SRV),
+            "0 25 5432 10-2-0-2.west.db.default.svc.clusterset.local. "
+            "0 25 5432 db-0.east.db.default.svc.clusterset.local. "
+            "0 25 5432 db-0.west.db.default.svc.clusterset.local. "
+            "0 25 5432 lost.db.default.svc.clusterset.local.");
+  EXPECT_EQ(ask("db-0.east.db", RRType::SRV), "0 100 5432 db-0.east.db.default.svc.clusterset.local.");
+  const Message message = c_.ask("db.default.svc.clusterset.local", RRType::SRV);
+  EXPECT_EQ(sorted(values(message.additional)), (Lines{"10.1.0.1", "10.2.0.1", "10.2.0.2", "10.3.0.1"}));
+}
+
+TEST_F(ImportsTest, ManyEndpointsAreFoundByAnIndex) {
+  std::vector<registry::Endpoint> many;
+  for (int i = 0; i < 200; ++i) {
+    many.push_back(of(i % 2 == 0 ? "east" : "west", "10.9.0." + std::to_string(i), "n-" + std::to_string(i / 2)));
+  }
+  c_.add(headless("default", "big"));
+  c_.add(slice("default", "big-1", "big", {}, many));
+  c_.store.commit();
+  for (int i = 0; i < 200; ++i) {
+    const std::string label = "n-" + std::to_string(i / 2) + (i % 2 == 0 ? ".east" : ".west") + ".big";
+    EXPECT_EQ(ask(label), "10.9.0." + std::to_string(i));
+  }
+  EXPECT_EQ(ask("n-0.north.big"), "NXDOMAIN");
+}
+
+TEST_F(ImportsTest, ClustersThatLeaveAreGone) {
+  c_.store.erase_slice({"default", "e"});
+  c_.store.commit();
+  EXPECT_EQ(ask("db-0.east.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("east.db"), "NXDOMAIN");
+  EXPECT_EQ(ask("db-0.west.db"), "10.2.0.1");
+}
+
+// The addresses under which the server is reached are those of its own service, as soon as it is one
+// of that service's endpoints; also without reverse zones, whose table the look-up uses.
+class OwnServiceTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(OwnServiceTest, NsAnswersTheAddressesOfTheService) {
+  Cluster c;
+  c.table_options.reverse = GetParam();
+  if (!GetParam()) c.options.zones = {name("cluster.local")};
+  c.options.server_addresses = ips({"10.244.0.53", "fd00:10:244::53"});
+  c.table_options.own_addresses = c.options.server_addresses;
+  c.add(cluster_ip("kube-system", "kube-dns", ips({"10.96.0.10", "fd00:10:96::a"}), {port("dns", 53)}));
+  c.add(slice("kube-system", "kube-dns-x", "kube-dns", {endpoint_port("dns", 53)}, {at("10.244.9.9")}));
+  c.start();
+  const auto ns = [&](RRType type) { return values(c.ask("ns.dns.cluster.local", type).answer); };
+  EXPECT_EQ(ns(RRType::A), Lines{"10.244.0.53"}) << "not behind the service yet";
+  c.add(slice("kube-system", "kube-dns-x", "kube-dns", {endpoint_port("dns", 53)},
+              {at("10.244.9.9"), at("10.244.0.53")}));
+  c.store.commit();
+  EXPECT_EQ(ns(RRType::A), Lines{"10.96.0.10"});
+  EXPECT_EQ(ns(RRType::AAAA), Lines{"fd00:10:96::a"});
+  const Message apex = c.ask("cluster.local", RRType::NS);
+  EXPECT_EQ(values(apex.answer), Lines{"ns.dns.cluster.local."});
+  EXPECT_EQ(sorted(values(apex.additional)), (Lines{"10.96.0.10", "fd00:10:96::a"}));
+  // A headless service has no address of its own: those of all servers.
+  c.add(headless("kube-system", "kube-dns", {port("dns", 53)}));
+  c.store.commit();
+  EXPECT_EQ(sorted(ns(RRType::A)), (Lines{"10.244.0.53", "10.244.9.9"}));
+  c.store.erase_service({"kube-system", "kube-dns"});
+  c.store.commit();
+  EXPECT_EQ(ns(RRType::A), Lines{"10.244.0.53"});
+}
+
+INSTANTIATE_TEST_SUITE_P(WithAndWithoutReverseZones, OwnServiceTest, ::testing::Bool());
+
 }  // namespace
 }  // namespace clusterdns::zones

@@ -17,6 +17,7 @@ namespace {
 
 using testing::Exchange;
 using testing::FakeCluster;
+using testing::kImports;
 using testing::kNamespaces;
 using testing::kPods;
 using testing::kServices;
@@ -71,7 +72,8 @@ class KubernetesSourceTest : public ::testing::Test {
   }
 
   void start() {
-    source_ = std::make_unique<KubernetesSource>(options_, store_, nullptr, logger_);
+    source_ = std::make_unique<KubernetesSource>(
+        options_, store_, options_.multicluster ? &imports_ : nullptr, logger_);
     source_->load_snapshot();
     source_->start(io_, [this] { ++synced_calls_; });
   }
@@ -115,7 +117,7 @@ class KubernetesSourceTest : public ::testing::Test {
   std::shared_ptr<spdlog::logger> logger_ = std::make_shared<spdlog::logger>(
       "test", std::make_shared<spdlog::sinks::null_sink_mt>());
   SourceOptions options_;
-  Store store_;
+  Store store_, imports_;
   std::unique_ptr<KubernetesSource> source_;
   std::filesystem::path folder_;
   int synced_calls_ = 0;
@@ -343,6 +345,48 @@ TEST_F(KubernetesSourceTest, PodsThatAreEndingAreGone) {
   cluster_.update(kPods, "default/a",
                   R"({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"podIPs":[{"ip":"10.244.0.5"}]}})");
   ASSERT_TRUE(until([&] { return store_.pod({"default", "a"}) == nullptr; }));
+}
+
+TEST_F(KubernetesSourceTest, ImportsOfOtherClustersAreKeptApart) {
+  options_.multicluster = true;
+  cluster_.put(kImports, "default/db", R"({"spec":{"type":"Headless","ports":[{"name":"sql","protocol":"TCP","port":5432}]}})");
+  cluster_.put(kImports, "default/web", R"({"spec":{"type":"ClusterSetIP","ips":["10.112.0.7"],"ports":[]}})");
+  const auto import_slice = [](const std::string& address) {
+    return R"({"metadata":{"labels":{"multicluster.kubernetes.io/service-name":"db",)"
+           R"("multicluster.kubernetes.io/source-cluster":"east"}},"addressType":"IPv4","ports":[],)"
+           R"("endpoints":[{"addresses":[")" + address + R"("],"hostname":"db-0","conditions":{}}]})";
+  };
+  cluster_.put(kSlices, "default/imported-db", import_slice("10.113.0.1"));
+  ASSERT_TRUE(sync());
+  EXPECT_EQ(store_.service({"default", "db"}), nullptr);
+  EXPECT_EQ(store_.service({"default", "web"})->cluster_ips.at(0).to_string(), "10.96.0.20");
+  ASSERT_NE(imports_.service({"default", "db"}), nullptr);
+  EXPECT_TRUE(imports_.service({"default", "db"})->headless);
+  EXPECT_EQ(imports_.service({"default", "web"})->cluster_ips.at(0).to_string(), "10.112.0.7");
+  EXPECT_NE(imports_.find_namespace("default"), nullptr);
+  const auto slices = imports_.slices({"default", "db"});
+  ASSERT_EQ(slices.size(), 1u);
+  EXPECT_EQ(slices[0]->endpoints.front().detail->cluster, "east");
+  EXPECT_EQ(slices[0]->endpoints.front().detail->hostname, "db-0");
+  // And they follow changes.
+  cluster_.update(kSlices, "default/imported-db", import_slice("10.113.0.2"));
+  ASSERT_TRUE(until([&] {
+    const auto now = imports_.slices({"default", "db"});
+    return now.size() == 1 && now[0]->endpoints.front().address.to_string() == "10.113.0.2";
+  }));
+  cluster_.erase(kImports, "default/db");
+  ASSERT_TRUE(until([&] { return imports_.service({"default", "db"}) == nullptr; }));
+}
+
+TEST_F(KubernetesSourceTest, WithoutTheRightToReadImportsTheRestIsServed) {
+  options_.multicluster = true;
+  cluster_.instead = [&](const std::shared_ptr<Exchange>& exchange) {
+    if (exchange->path != kImports) return false;
+    exchange->reply(403, R"({"kind":"Status","code":403,"reason":"Forbidden","message":"no"})");
+    return true;
+  };
+  ASSERT_TRUE(sync());
+  EXPECT_NE(store_.service({"default", "web"}), nullptr);
 }
 
 TEST_F(KubernetesSourceTest, WhoWeAreComesFromAPlugin) {

@@ -78,6 +78,7 @@ inline constexpr const char* kServices = "/api/v1/services";
 inline constexpr const char* kSlices = "/apis/discovery.k8s.io/v1/endpointslices";
 inline constexpr const char* kNamespaces = "/api/v1/namespaces";
 inline constexpr const char* kPods = "/api/v1/pods";
+inline constexpr const char* kImports = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports";
 
 // A cluster behind a ScriptedApi: lists, streamed lists and watches of what it holds, in JSON.
 class FakeCluster {
