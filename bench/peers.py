@@ -197,6 +197,58 @@ class Clusterdns(Server):
         return re.search(r"project\(clusterdns VERSION ([\d.]+)", text)[1]
 
 
+class ClusterdnsBare(Clusterdns):
+    """The same as a Corefile: nothing but the kubernetes block."""
+    name = "clusterdns, bare block"
+
+    def command(self):
+        return [self.binary(), "-conf", self.text("Corefile", self.corefile())]
+
+    def corefile(self):
+        return f"""
+.:{self.port} {{
+    bind 127.0.0.1
+    kubernetes {ZONE} in-addr.arpa ip6.arpa {{
+        manifests {self.folder}/{self.manifests}
+    }}
+}}
+"""
+
+
+class ClusterdnsKubeadm(ClusterdnsBare):
+    """kubeadm's Corefile, but for the ports, the source of the objects and the upstream."""
+    name = "clusterdns, kubeadm's Corefile"
+
+    def corefile(self):
+        return f"""
+.:{self.port} {{
+    bind 127.0.0.1
+    errors
+    health 127.0.0.1:{free_port()} {{
+       lameduck 5s
+    }}
+    ready 127.0.0.1:{free_port()}
+    kubernetes {ZONE} in-addr.arpa ip6.arpa {{
+       manifests {self.folder}/{self.manifests}
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }}
+    prometheus 127.0.0.1:{free_port()}
+    forward . 127.0.0.1:{free_port()} {{
+       max_concurrent 1000
+    }}
+    cache 30 {{
+       disable success {ZONE}
+       disable denial {ZONE}
+    }}
+    loop
+    reload
+    loadbalance
+}}
+"""
+
+
 class Knot(Server):
     name = "Knot DNS"
     program = "knotd"
