@@ -2,12 +2,17 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "dns/wire/name.h"
 #include "dns/wire/types.h"
 
 namespace clusterdns::dns {
 namespace {
+
+// A tick this many of its lengths late says that the thread did not run, not that upstreams are
+// silent; scheduling alone makes it one or two late.
+constexpr int kLateTicks = 3;
 
 std::string of_upstreams(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " upstream" : " upstreams");
@@ -511,7 +516,8 @@ bool UpstreamChannel::idle() const noexcept {
 void UpstreamChannel::arm_timer() noexcept {
   if (timer_armed_) return;
   timer_armed_ = true;
-  timer_.expires_after(timings_.tick);
+  tick_due_ = Clock::now() + timings_.tick;
+  timer_.expires_at(tick_due_);
   // Holding ourselves: this is what keeps questions under way alive when the stage lets go.
   timer_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
     self->timer_armed_ = false;
@@ -522,6 +528,13 @@ void UpstreamChannel::arm_timer() noexcept {
 void UpstreamChannel::on_tick() noexcept {
   count(counters_.ticks);
   const Clock::time_point now = Clock::now();
+  // This worker was held up (a machine that stood still, a batch without end): replies that came
+  // meanwhile are still in the sockets, and are read before anybody is called silent. Once only, or
+  // a worker that is always late would never give up.
+  if (now - tick_due_ > kLateTicks * timings_.tick && !std::exchange(passed_over_, true)) {
+    return arm_timer();
+  }
+  passed_over_ = false;
   if (loops_ != nullptr && loops_->any()) leave_looped();
   while (!by_start_.empty() && by_start_.front().started_ + timings_.give_up <= now) {
     Exchange& exchange = by_start_.front();

@@ -269,6 +269,8 @@ class UpstreamChannel : public std::enable_shared_from_this<UpstreamChannel> {
   std::size_t turn_ = 0;
   std::uint32_t left_looped_ = 0;  // bit per upstream whose requests were given up for a loop
   bool timer_armed_ = false;
+  bool passed_over_ = false;  // the tick before this one came too late to judge by
+  Clock::time_point tick_due_{};
   bool closing_ = false;
   ForwardCounters counters_;
 };

@@ -66,6 +66,7 @@ std::vector<ReflectorOptions> KubernetesSource::kinds() const {
     one.lease = options_.lease;
     one.grace = options_.grace;
     one.relist = options_.relist;
+    one.list_idle = options_.list_idle;
   };
   // The largest first, so that its answer is under way while the others connect.
   if (options_.endpoints) {

@@ -33,6 +33,7 @@ struct SourceOptions {
   std::chrono::milliseconds lease{10'000};
   std::chrono::milliseconds grace{2'000};
   std::chrono::milliseconds relist{1'800'000};
+  std::chrono::milliseconds list_idle{5'000};
   // Snapshots are written at most this often, and when this stops.
   std::chrono::milliseconds snapshot_every{15'000};
 };

@@ -8,8 +8,10 @@
 namespace clusterdns::registry::kubernetes {
 namespace {
 
-// A list that stands still this long is given up. It moves all the time while it comes.
-constexpr std::chrono::milliseconds kListIdle{5'000};
+// How many times longer a list may stand still when lists before it were given up for that: an
+// API server without a moment's rest would have to begin again for ever. Not more, so that a dead
+// connection is still noticed in half a minute.
+constexpr unsigned kMaxPatience = 6;
 // Before the first octet: a cold API server sorts 100,000 objects first.
 constexpr std::chrono::milliseconds kAnswerLimit{10'000};
 // A streamed list that has not ended by then is not going to; pages make progress in any case.
@@ -202,12 +204,12 @@ void Reflector::on_head(const ApiConnection::Head& head) {
   BodySink& sink = *this;
   if (mode_ == Mode::PagedList) {
     reader_ = make_list_reader(encoding_, sink);
-    connection_.set_idle_limit(kListIdle);
+    connection_.set_idle_limit(options_.list_idle * patience_);
   } else {
     reader_ = make_watch_reader(encoding_, sink);
     // The lease bounds a watch; a list has to move.
     connection_.set_idle_limit(mode_ == Mode::StreamedList
-                                   ? std::min(kListIdle, lease_ + options_.grace)
+                                   ? std::min(options_.list_idle * patience_, lease_ + options_.grace)
                                    : lease_ + options_.grace);
   }
   if (list_wanted_ && !listing_) begin_list();
@@ -312,6 +314,7 @@ void Reflector::end_list() {
   list_wanted_ = false;
   listed_at_ = Clock::now();
   list_lease_ = options_.lease;
+  patience_ = 1;
   ++status_.lists;
   if (comparing_ && status_.synced) {
     status_.repairs_added += list_added_;
@@ -406,6 +409,7 @@ void Reflector::on_end(Ending ending, const std::string& what) {
                     name(), std::chrono::duration<double>(lasted).count());
     }
   }
+  if (listing_ && ending == Ending::Silent) patience_ = std::min(patience_ * 2, kMaxPatience);
   if (listing_) want_list();
   if (ending == Ending::Rejected && !has_event_error_) {
     if (++useless_watches_ >= kUselessBeforeList) want_list();

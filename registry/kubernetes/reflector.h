@@ -57,6 +57,8 @@ struct ReflectorOptions {
   std::chrono::milliseconds lease{10'000};
   std::chrono::milliseconds grace{2'000};  // a watch this long over its lease is dead
   std::chrono::milliseconds relist{1'800'000};  // after this long everything is compared again
+  // A list that stands still this long is given up. It moves all the time while it comes.
+  std::chrono::milliseconds list_idle{5'000};
   bool may_stream_lists = true;
 };
 
@@ -121,6 +123,7 @@ class Reflector final : private BodySink {
   bool comparing_ = false;
   std::chrono::milliseconds lease_{};       // of the request that runs
   std::chrono::milliseconds list_lease_{};  // of streamed lists, doubled when it is too short
+  unsigned patience_ = 1;  // times list_idle that a list may stand still
   std::string resource_version_;
   std::string next_page_;
   std::unordered_set<ObjectKey, ObjectKeyHash> named_;

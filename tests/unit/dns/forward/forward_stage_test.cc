@@ -1,6 +1,7 @@
 #include "dns/forward/forward_stage.h"
 
 #include <filesystem>
+#include <thread>
 
 #include "tests/unit/dns/forward/conversation.h"
 
@@ -45,6 +46,20 @@ TEST_F(ForwardTest, RelaysTheAnswer) {
   EXPECT_FALSE(answer.has_opt);
   ASSERT_EQ(upstream.requests.size(), 1u);
   EXPECT_EQ(upstream.requests[0].transport, Transport::Udp);
+}
+
+TEST_F(ForwardTest, AWorkerThatWasHeldUpReadsBeforeItGivesUp) {
+  FakeUpstream upstream(io_);
+  upstream.script = always("192.0.2.1");
+  forward_to({upstream.endpoint()});
+  const Replies replies = start({.qname = "example.com"});
+  // The thread stands still for longer than a query may last: a host that was suspended, say.
+  std::this_thread::sleep_for(quick_timings().give_up + milliseconds(50));
+  ASSERT_TRUE(run_until([&] { return !replies->empty(); }));
+  const auto answer = read_message(replies->front());
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->rcode, 0);
+  EXPECT_EQ(lines(answer->answer), std::vector<std::string>{"example.com. A 192.0.2.1"});
 }
 
 TEST_F(ForwardTest, SendsTheClientsOctetsUnderAnotherId) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/null_sink.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -170,6 +171,78 @@ TEST_F(KubernetesSourceTest, PagedListsWhereListsAreNotStreamed) {
   ASSERT_TRUE(until([&] { return kind("services").watching; }));
   cluster_.erase(kServices, "default/s3");
   ASSERT_TRUE(until([&] { return store_.service({"default", "s3"}) == nullptr; }));
+}
+
+// What an API server sends as one page, compressed.
+std::string gzip(const std::string& text) {
+  z_stream stream{};
+  if (deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
+  std::string out(deflateBound(&stream, text.size()), '\0');
+  std::string in = text;
+  stream.next_in = reinterpret_cast<Bytef*>(in.data());
+  stream.avail_in = static_cast<uInt>(in.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+std::string services_page(int count) {
+  std::string items;
+  for (int i = 0; i < count; ++i) {
+    const std::string text = service("10.96.2." + std::to_string(i + 1));
+    items += (i == 0 ? "" : ",") +
+             (R"({"metadata":{"namespace":"default","name":"s)" + std::to_string(i) +
+              R"(","resourceVersion":"50"},)" + text.substr(1));
+  }
+  return R"({"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"60"},"items":[)" + items + "]}";
+}
+
+TEST_F(KubernetesSourceTest, CompressedListsAreReadAsTheyCome) {
+  cluster_.streams_lists = false;
+  unsigned pages = 0;
+  cluster_.instead = [&](const std::shared_ptr<Exchange>& exchange) {
+    if (exchange->path != kServices || exchange->query.contains("watch")) return false;
+    EXPECT_EQ(exchange->headers["accept-encoding"], "gzip");
+    std::string body = gzip(services_page(40));
+    // The first is broken in the middle: it counts for nothing, and another is asked for.
+    if (++pages == 1) body[body.size() / 2] = static_cast<char>(body[body.size() / 2] ^ 0xFF);
+    exchange->send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+                   "Transfer-Encoding: chunked\r\n\r\n");
+    for (std::size_t at = 0; at < body.size(); at += 7) exchange->chunk(body.substr(at, 7));
+    exchange->finish();
+    return true;
+  };
+  ASSERT_TRUE(sync());
+  EXPECT_EQ(pages, 2U);
+  EXPECT_EQ(kind("services").list_errors.at(0), 1U);
+  EXPECT_EQ(store_.service_count(), 40U);
+  EXPECT_EQ(store_.service({"default", "s39"})->cluster_ips.at(0).to_string(), "10.96.2.40");
+}
+
+// A server that pauses for longer than a list may stand still gets more time at each try.
+TEST_F(KubernetesSourceTest, AListThatPausesIsNotBegunAnewForEver) {
+  cluster_.streams_lists = false;
+  options_.list_idle = std::chrono::milliseconds(40);
+  std::vector<std::shared_ptr<boost::asio::steady_timer>> timers;
+  cluster_.instead = [&](const std::shared_ptr<Exchange>& exchange) {
+    if (exchange->path != kServices || exchange->query.contains("watch")) return false;
+    const std::string body = services_page(3);
+    exchange->begin();
+    exchange->chunk(body.substr(0, body.size() / 2));
+    timers.push_back(std::make_shared<boost::asio::steady_timer>(io_, std::chrono::milliseconds(100)));
+    timers.back()->async_wait([exchange, rest = body.substr(body.size() / 2)](const boost::system::error_code&) {
+      if (!exchange->open()) return;
+      exchange->chunk(rest);
+      exchange->finish();
+    });
+    return true;
+  };
+  ASSERT_TRUE(sync());
+  EXPECT_GE(kind("services").list_errors.at(0), 1U) << "the first is given up";
+  EXPECT_EQ(store_.service_count(), 3U);
 }
 
 TEST_F(KubernetesSourceTest, EventsChangeTheStore) {
