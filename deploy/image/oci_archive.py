@@ -62,7 +62,7 @@ def check_program(program, architecture):
         kind, = struct.unpack_from("<I", program, offset + number * size)
         if kind == 3:
             raise SystemExit("oci_archive: the program is not static, it wants a loader; "
-                             "build the target clusterdns_static")
+                             "build it with CLUSTERDNS_STATIC, as the preset release does")
 
 
 class Tar:

@@ -192,6 +192,31 @@ class Run(unittest.TestCase):
         os.kill(pid, signal.SIGTERM)
         self.assertEqual(process.wait(support.PATIENCE), 0, self.printed())
 
+    def test_finds_an_api_server_by_name(self):
+        """Managed clusters have names in KUBERNETES_SERVICE_HOST, and the image has no library that
+        resolves names."""
+        def mounted(name, text):
+            folder = os.path.join(self.folder, name)
+            os.mkdir(folder, 0o755)
+            for file_name, content in text.items():
+                with open(os.path.join(folder, file_name), "w", encoding="utf-8") as file:
+                    file.write(content)
+            return ["--mount", f"type=bind,src={folder},dst=/etc,options=rbind:ro"]
+
+        self.start("names", ["-conf", "/etc/Corefile"], ["NET_BIND_SERVICE"], mounted("names", {
+            "Corefile": ".:53 {\n    hosts {\n        127.0.0.1 api.test\n    }\n}\n"}))
+        support.until("an answer", lambda: self.namespace.ask("127.0.0.1", "api.test"))
+        process = self.start("named", ["-conf", "/etc/Corefile"], ["NET_BIND_SERVICE"], mounted("named", {
+            "resolv.conf": "nameserver 127.0.0.1\n",
+            "Corefile": ".:5300 {\n    kubernetes {\n        endpoint http://api.test:9\n    }\n}\n"}))
+
+        def tried():
+            self.assertIsNone(process.poll(), self.printed())
+            self.assertNotIn("does not resolve", self.printed())
+            return "api.test:9: Connection refused" in self.printed()
+
+        support.until("a connection to the API server", tried)
+
 
 if __name__ == "__main__":
     support.main()

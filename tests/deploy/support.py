@@ -1,4 +1,4 @@
-"""What the tests of deploy/ share: the sources, the static program, a private containerd, a network
+"""What the tests of deploy/ share: the sources, the program, a private containerd, a network
 namespace, and waiting with a deadline."""
 import os
 import shutil
@@ -15,9 +15,9 @@ PATIENCE = 60
 
 
 def program():
-    path = os.environ.get("CLUSTERDNS_STATIC", "")
+    path = os.environ.get("CLUSTERDNS_BINARY", "")
     if not os.path.exists(path):
-        sys.exit("CLUSTERDNS_STATIC has to name the static program (target clusterdns_static)")
+        sys.exit("CLUSTERDNS_BINARY has to name the program of a static build (preset release)")
     return path
 
 
