@@ -42,7 +42,8 @@ constexpr std::size_t kMaxInterfaceName = 15;
 constexpr std::string_view kHelp = R"(clusterdns: a DNS server for Kubernetes clusters
 
 Usage: clusterdns COMMAND [OPTIONS]
-       clusterdns -conf Corefile [-dns.port PORT] [-pidfile FILE] [-plugins] [-quiet] [-version]
+       clusterdns -conf Corefile [-dns.port PORT] [-log-format FORMAT] [-pidfile FILE]
+                  [-plugins] [-quiet] [-version]
 
 Commands:
   serve         Serve a cluster from its manifests
@@ -68,6 +69,7 @@ CoreDNS's own command line; options take one dash or two.
   -conf FILE      Corefile to load, `stdin` reads standard input (default ./Corefile)
   -dns.port PORT  Port of server blocks that name none (default 53)
   -p PORT         The same
+  -log-format F   text, or json: one JSON object a line (default text)
   -pidfile FILE   Write the process id there
   -plugins        List the directives and end
   -quiet          Print nothing at start
@@ -665,6 +667,12 @@ class CoreDnsCommand {
     }
     *text = *value;
     if (text == &port_) options_.dns_port = parse_port(value_of("-" + name, port_));
+    if (text == &log_format_) {
+      if (log_format_ != "text" && log_format_ != "json") {
+        throw UsageError{"-" + name + ": " + in_quotes(log_format_) + " is neither text nor json"};
+      }
+      options_.log_format = log_format_ == "json" ? LogFormat::Json : LogFormat::Text;
+    }
   }
 
   bool* switch_of(const std::string& name) {
@@ -679,6 +687,7 @@ class CoreDnsCommand {
     if (name == "conf") return &options_.corefile;
     if (name == "dns.port" || name == "p") return &port_;
     if (name == "pidfile") return &options_.pidfile;
+    if (name == "log-format") return &log_format_;
     return nullptr;
   }
 
@@ -693,8 +702,8 @@ class CoreDnsCommand {
   }
 
   static std::string hint(const std::string& name) {
-    constexpr std::array<std::string_view, 7> kNames = {"conf",  "dns.port", "pidfile", "plugins",
-                                                        "quiet", "version",  "help"};
+    constexpr std::array<std::string_view, 8> kNames = {
+        "conf", "dns.port", "log-format", "pidfile", "plugins", "quiet", "version", "help"};
     const auto nearest = nearest_word(name, kNames);
     return nearest ? "; did you mean '-" + std::string(*nearest) + "'?" : "";
   }
@@ -702,6 +711,7 @@ class CoreDnsCommand {
   std::span<const std::string> args_;
   CoreDnsOptions options_;
   std::string port_;
+  std::string log_format_;
   bool help_ = false;
 };
 

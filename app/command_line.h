@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "app/corefile/arguments.h"
+#include "app/logging.h"
 #include "registry/ip_address.h"
 
 namespace clusterdns::app {
@@ -56,6 +57,7 @@ struct CoreDnsOptions {
   std::string corefile;
   std::uint16_t dns_port = kDnsPort;  // -dns.port, -p: for keys without a port
   std::string pidfile;                // empty: none
+  LogFormat log_format = LogFormat::Text;
   bool list_plugins = false;          // list the directives and end
   bool quiet = false;                 // no version and listeners at start
   bool show_version = false;          // print the version and end

@@ -208,6 +208,7 @@ void Instance::apply(const Corefile& corefile) {
   if (environment_) environment->previous = &environment_->clusters;
   environment->metrics = metrics_;
   environment->fatal = options_.fatal;
+  environment->log_format = options_.log_format;
   auto configuration = build_configuration(corefile, *environment, options_.dns_port);
   // Whatever can fail comes first: what is bound here is closed again when it does.
   std::shared_ptr<HttpServer::Prepared> prepared;

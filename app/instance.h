@@ -19,6 +19,7 @@
 #include "app/admin/self_check.h"
 #include "app/corefile/ast.h"
 #include "app/directives/directive.h"
+#include "app/logging.h"
 #include "dns/server/server.h"
 
 namespace clusterdns::app {
@@ -26,6 +27,7 @@ namespace clusterdns::app {
 struct InstanceOptions {
   std::uint16_t dns_port = 53;  // for keys without a port
   dns::TcpLimits tcp;
+  LogFormat log_format = LogFormat::Text;  // the logger's
   // For `kubernetes` directives without a source; see Environment::handed_in.
   std::shared_ptr<ClusterSource> registry;
   // See Environment::fatal.

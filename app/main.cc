@@ -44,6 +44,7 @@ int run(const CoreDnsOptions& options) {
   run.dns_port = options.dns_port;
   run.pidfile = options.pidfile;
   run.announce = !options.quiet;
+  run.log_format = options.log_format;
   if (options.corefile == "stdin") {
     // Read once: there is nothing to read again at a reload.
     const std::string text{std::istreambuf_iterator<char>(std::cin), {}};

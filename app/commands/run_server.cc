@@ -54,13 +54,14 @@ int run_server(const RunOptions& options) {
   // A peer that closes its connection is no reason to die.
   std::signal(SIGPIPE, SIG_IGN);
   boost::asio::io_context io(1);
-  const auto logger = make_logger();
+  const auto logger = make_logger(options.log_format);
   // From here on no signal kills by default: one that comes early waits for the handlers below.
   boost::asio::signal_set ends(io, SIGTERM, SIGINT);
   boost::asio::signal_set reloads(io, SIGHUP, SIGUSR1);
   try {
     InstanceOptions instance_options;
     instance_options.dns_port = options.dns_port;
+    instance_options.log_format = options.log_format;
     std::string fatal;
     instance_options.fatal = [&io, &fatal](const std::string& message) {
       boost::asio::post(io, [&io, &fatal, message] {
@@ -70,10 +71,20 @@ int run_server(const RunOptions& options) {
     };
     Instance instance(io, logger, instance_options);
     Reloader reloader(io, logger, options.read, instance);
-    reloader.on_served([&] {
+    // As CoreDNS: bare lines, unless all of the output has to be JSON.
+    const auto announce = [&](std::string lines) {
+      if (options.log_format == LogFormat::Text) {
+        std::cout << lines << std::flush;
+        return;
+      }
+      if (lines.ends_with('\n')) lines.pop_back();
+      logger->info("{}", lines);
+    };
+    reloader.on_served([&, announce] {
       if (options.announce) {
-        for (const std::string& line : instance.key_lines()) std::cout << line << "\n";
-        std::cout << std::flush;
+        std::string lines;
+        for (const std::string& line : instance.key_lines()) lines += line + "\n";
+        announce(lines);
       }
       for (const auto& listen : instance.listening()) {
         logger->info("Listening on {} (udp, tcp)", listen_text(listen));
@@ -82,7 +93,7 @@ int run_server(const RunOptions& options) {
     });
     reloader.start();
     const PidFile pidfile(options.pidfile);
-    if (options.announce) std::cout << version_lines() << std::flush;
+    if (options.announce) announce(version_lines());
 
     Drain drain(io, logger, instance, [&io] { io.stop(); });
     int code = 0;
@@ -118,7 +129,7 @@ int run_server(const RunOptions& options) {
     return 1;
   } catch (const std::exception& e) {
     logger->flush();
-    std::cerr << "clusterdns: " << e.what() << "\n";
+    std::cerr << fatal_line(options.log_format, e.what()) << "\n";
     return 1;
   }
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "app/corefile/ast.h"
+#include "app/logging.h"
 
 namespace clusterdns::app {
 
@@ -14,6 +15,7 @@ struct RunOptions {
   std::uint16_t dns_port = 53;
   std::string pidfile;       // empty: none
   bool announce = true;      // print listeners and version at start
+  LogFormat log_format = LogFormat::Text;
 };
 
 // Serves until SIGTERM or SIGINT; SIGHUP and SIGUSR1 reload. Returns the exit code: 1 when the

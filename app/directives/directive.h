@@ -16,6 +16,7 @@
 #include "app/admin/plan.h"
 #include "app/cluster_source.h"
 #include "app/corefile/ast.h"
+#include "app/logging.h"
 #include "dns/query/stage.h"
 #include "dns/server/configuration.h"
 #include "dns/server/reclaim.h"
@@ -76,6 +77,8 @@ struct Environment {
   // Ends the program with this message; any thread. Empty where nothing may end it: in a program
   // that embeds the server.
   std::function<void(const std::string&)> fatal = {};
+  // The logger's: whether a query's line has members.
+  LogFormat log_format = LogFormat::Text;
 };
 
 // What happens when an upstream turns out to be this server itself.

@@ -58,8 +58,8 @@ class QueryLog final : public dns::AnswerObserver {
     unsigned classes = kAll;
   };
 
-  QueryLog(std::shared_ptr<spdlog::logger> logger, std::vector<Rule> rules)
-      : logger_(std::move(logger)), rules_(std::move(rules)) {}
+  QueryLog(std::shared_ptr<spdlog::logger> logger, LogFormat format, std::vector<Rule> rules)
+      : logger_(std::move(logger)), format_(format), rules_(std::move(rules)) {}
 
   void on_answer(const Event& event, dns::WorkerContext&) noexcept override {
     try {
@@ -82,7 +82,25 @@ class QueryLog final : public dns::AnswerObserver {
     for (std::size_t i = 0; i < rule.parts.size(); ++i) {
       line += i % 2 == 0 ? rule.parts[i] : value(rule.parts[i], event);
     }
-    logger_->info(line);
+    if (format_ == LogFormat::Json) {
+      log_with_members(*logger_, spdlog::level::info, line, members(event));
+    } else {
+      logger_->info(line);
+    }
+  }
+
+  // What CoreDNS adds to a query's line (plugin/log/json.go), in its order.
+  static std::string members(const Event& event) {
+    return fmt::format(
+        R"("plugin":"log","client_ip":{},"client_port":{},"qname":{},"qtype":{},"qclass":{},)"
+        R"("protocol":"{}","id":{},"opcode":{},"request_size":{},"dnssec_ok":{},"bufsize":{},)"
+        R"("rcode":{},"response_size":{},"duration_seconds":{})",
+        json_string(event.client.to_address().to_string()), event.client.port,
+        json_string(value("name", event)), json_string(value("type", event)),
+        json_string(value("class", event)), value("proto", event), event.query.id,
+        value(">opcode", event), value("size", event), value(">do", event), value(">bufsize", event),
+        json_string(value("rcode", event)), event.plain_size,
+        seconds(dns::monotonic_ns() - event.received_ns));
   }
 
   static std::string value(const std::string& token, const Event& event) {
@@ -140,6 +158,7 @@ class QueryLog final : public dns::AnswerObserver {
   }
 
   std::shared_ptr<spdlog::logger> logger_;
+  LogFormat format_;
   std::vector<Rule> rules_;
 };
 
@@ -204,7 +223,7 @@ void set_up_log(const Directive& directive, BlockSetup& setup) {
   }
   if (names.empty()) add(dns::Name());
   setup.route.observers.push_back(
-      std::make_shared<QueryLog>(setup.environment.logger, std::move(rules)));
+      std::make_shared<QueryLog>(setup.environment.logger, setup.environment.log_format, std::move(rules)));
 }
 
 }  // namespace clusterdns::app

@@ -152,6 +152,31 @@ TEST_F(Operations, LogLinesAreCoreDnss) {
   EXPECT_EQ(line.back(), 's');
 }
 
+TEST_F(Operations, LogInJson) {
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  log . \"custom {name}\"\n  kubernetes cluster.local {\n"
+                 "    manifests %M\n  }\n}\n",
+                 {.arguments = {"-log-format", "json"}});
+  const Query a{.name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096}, .id = 4713};
+  UdpClient client(endpoint());
+  (void)client.exchange(a);
+  const std::string line = line_with("\"id\":4713");
+  const std::string port = std::to_string(local_endpoint(client.descriptor()).port);
+  const std::string expected =
+      R"("level":"INFO","msg":"custom a.default.svc.cluster.local.","plugin":"log",)"
+      R"("client_ip":"127.0.0.1","client_port":)" + port +
+      R"(,"qname":"a.default.svc.cluster.local.","qtype":"A","qclass":"IN","protocol":"udp","id":4713,)"
+      R"("opcode":0,"request_size":)" + std::to_string(encode(a).size()) +
+      R"(,"dnssec_ok":false,"bufsize":4096,"rcode":"NOERROR","response_size":)" +
+      std::to_string(12 + 2 * name_octets(a.name).size() + 4 + 14) + R"(,"duration_seconds":0.)";
+  EXPECT_NE(line.find(expected), std::string::npos) << line << "\n" << expected;
+  EXPECT_EQ(server_->stop(), 0);
+  // Nothing of the output is anything else.
+  std::istringstream lines(server_->standard_output() + server_->standard_error());
+  for (std::string one; std::getline(lines, one);) {
+    EXPECT_TRUE(one.starts_with(R"({"time":"20)") && one.ends_with("}")) << one;
+  }
+}
+
 TEST_F(Operations, FailuresAreLoggedAsCoreDnsDoes) {
   const auto nobody = directory_.write("resolv.conf", "# names no server\n");
   serve_corefile(".:0 {\n  bind 127.0.0.1\n  errors\n  log . \"{combined} {/meta} {what}\"\n  forward . " +

@@ -292,6 +292,10 @@ TEST(CommandLine, CoreDnsErrors) {
             "clusterdns: unknown option '-config'; did you mean '-conf'?");
   EXPECT_EQ(error_of({"--manifests", "x"}), "clusterdns: unknown option '-manifests'");
   EXPECT_EQ(error_of({"-conf"}), "clusterdns: -conf wants a value after it");
+  EXPECT_EQ(options<CoreDnsOptions>({"-conf", "x"}).log_format, LogFormat::Text);
+  EXPECT_EQ(options<CoreDnsOptions>({"-log-format=text"}).log_format, LogFormat::Text);
+  EXPECT_EQ(options<CoreDnsOptions>({"--log-format", "json"}).log_format, LogFormat::Json);
+  EXPECT_EQ(error_of({"-log-format=xml"}), "clusterdns: -log-format: 'xml' is neither text nor json");
   EXPECT_EQ(error_of({"-quiet=maybe"}), "clusterdns: -quiet: 'maybe' is neither true nor false");
   EXPECT_EQ(error_of({"-dns.port", "x"}),
             "clusterdns: -dns.port: 'x' is not a port; write a number from 0 to 65535");
