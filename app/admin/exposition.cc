@@ -73,6 +73,12 @@ void Exposition::gauge(std::string_view name, std::string_view help, const Label
   family(name, help, Type::Gauge).series[labels_text(labels)].number += value;
 }
 
+void Exposition::latest(std::string_view name, std::string_view help, const Labels& labels,
+                        double time) {
+  double& now = family(name, help, Type::Gauge).series[labels_text(labels)].number;
+  now = std::max(now, time);
+}
+
 void Exposition::histogram(std::string_view name, std::string_view help, const Labels& labels,
                            std::span<const double> bounds, std::span<const std::uint64_t> counts,
                            double sum) {

@@ -12,13 +12,16 @@
 
 namespace clusterdns::app {
 
-// A set of samples. What is added twice under the same name and labels is summed up.
+// A set of samples. What is added twice under the same name and labels is summed up, unless it says
+// otherwise.
 class Exposition {
  public:
   using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
 
   void counter(std::string_view name, std::string_view help, const Labels& labels, double value);
   void gauge(std::string_view name, std::string_view help, const Labels& labels, double value);
+  // Of a moment in time: the latest counts, and is no sum.
+  void latest(std::string_view name, std::string_view help, const Labels& labels, double time);
   // `counts` has one element more than `bounds`, for what is beyond the last; they do not
   // accumulate.
   void histogram(std::string_view name, std::string_view help, const Labels& labels,

@@ -55,8 +55,8 @@ Metrics::Collector hosts_metrics(std::shared_ptr<dns::HostsStage> stage, std::st
   return [stage = std::move(stage), path = std::move(path)](Exposition& out) {
     out.gauge("coredns_hosts_entries", "The combined number of entries in hosts and Corefile.",
               {{"hostsfile", path}}, number(stage->entries()));
-    out.gauge("coredns_hosts_reload_timestamp_seconds",
-              "The timestamp of the last reload of hosts file.", {}, stage->modified());
+    out.latest("coredns_hosts_reload_timestamp_seconds",
+               "The timestamp of the last reload of hosts file.", {}, stage->modified());
   };
 }
 

@@ -51,6 +51,14 @@ TEST(Exposition, WritesFamiliesByNameAndSeriesByLabels) {
             "# HELP b second\n# TYPE b gauge\nb 2\n");
 }
 
+TEST(Exposition, TimesAreNoSums) {
+  Exposition out;
+  out.latest("t", "help", {}, 0);
+  out.latest("t", "help", {}, 7);
+  out.latest("t", "help", {}, 5);
+  EXPECT_EQ(out.text(), "# HELP t help\n# TYPE t gauge\nt 7\n");
+}
+
 TEST(Exposition, HistogramsAccumulate) {
   Exposition out;
   const double bounds[] = {0.5, 1};
