@@ -310,6 +310,7 @@ std::string KubernetesSource::identity() const {
   text += options_.pods ? 'p' : '-';
   text += options_.read.target_names ? 't' : '-';
   text += options_.read.zones ? 'z' : '-';
+  text += options_.multicluster ? 'm' : '-';
   return text;
 }
 
@@ -321,11 +322,12 @@ bool KubernetesSource::load_snapshot() {
     logger_->info("plugin/kubernetes: no snapshot in '{}': {}", path, data.error());
     return false;
   }
-  const auto info = decode_snapshot(*data, identity(), store_);
+  const auto info = decode_snapshot(*data, identity(), store_, imports_);
   if (!info) {
     logger_->warn("plugin/kubernetes: the snapshot '{}' is not used: {}", path, info.error());
     return false;
   }
+  if (imports_ != nullptr) imports_->commit();
   store_.commit();
   status_.from_snapshot = true;
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(
@@ -351,7 +353,7 @@ void KubernetesSource::write_snapshot_later() {
 
 void KubernetesSource::write_snapshot(bool wait) {
   snapshot_due_ = false;
-  std::string data = encode_snapshot(store_, identity(), std::chrono::system_clock::now());
+  std::string data = encode_snapshot(store_, imports_, identity(), std::chrono::system_clock::now());
   if (snapshot_writer_.joinable()) snapshot_writer_.join();
   if (wait) {
     if (const std::string problem = write_snapshot_file(options_.snapshot, data); !problem.empty()) {

@@ -454,6 +454,9 @@ void Reflector::on_refusal() {
       logger_->warn("plugin/kubernetes: {} are not used: {}", name(), what);
       sink_.end_list(options_.kind);
     }
+    // Without its definition there is none of the kind, whatever was known before, from a snapshot
+    // for example. A missing right says nothing of that, and a starting API server may lack it.
+    if (code_ == 404 && sink_.prune(options_.kind, {}) > 0) sink_.pause();
     want_list();
     return again(kOffAgain);
   }

@@ -188,6 +188,7 @@ void write_slice(Writer& w, const EndpointSlice& slice) {
       w.text(endpoint.detail->hostname);
       w.text(endpoint.detail->target_name);
       w.text(endpoint.detail->zone);
+      w.text(endpoint.detail->cluster);
     }
     if (endpoint.detail) last = endpoint.detail.get();
   }
@@ -218,6 +219,7 @@ EndpointSlice read_slice(Reader& r, bool& good) {
         detail.hostname = r.text();
         detail.target_name = r.text();
         detail.zone = r.text();
+        detail.cluster = r.text();
         last = std::make_shared<const EndpointDetail>(std::move(detail));
       } else if (last == nullptr) {
         good = false;
@@ -229,9 +231,39 @@ EndpointSlice read_slice(Reader& r, bool& good) {
   return slice;
 }
 
+// Counts stand before their objects, so they are counted first.
+void write_services_and_slices(Writer& w, const Store& store) {
+  std::size_t services = 0, slices = 0;
+  store.for_each_service([&](const Service&) { ++services; });
+  store.for_each_slice([&](const EndpointSlice&) { ++slices; });
+  w.number(services);
+  store.for_each_service([&](const Service& service) { write_service(w, service); });
+  w.number(slices);
+  store.for_each_slice([&](const EndpointSlice& slice) { write_slice(w, slice); });
+}
+
+struct ServicesAndSlices {
+  std::vector<Service> services;
+  std::vector<EndpointSlice> slices;
+};
+
+ServicesAndSlices read_services_and_slices(Reader& r, bool& good) {
+  ServicesAndSlices both;
+  both.services.resize(r.count());
+  for (Service& service : both.services) service = read_service(r, good);
+  both.slices.resize(r.count());
+  for (EndpointSlice& slice : both.slices) slice = read_slice(r, good);
+  return both;
+}
+
+void put(ServicesAndSlices both, Store& store) {
+  for (Service& service : both.services) store.upsert(std::move(service));
+  for (EndpointSlice& slice : both.slices) store.upsert(std::move(slice));
+}
+
 }  // namespace
 
-std::string encode_snapshot(const Store& store, std::string_view identity,
+std::string encode_snapshot(const Store& store, const Store* imports, std::string_view identity,
                             std::chrono::system_clock::time_point now) {
   Writer w;
   w.out.reserve(std::size_t{64} * 1024 + store.service_count() * 96 + store.endpoint_count() * 6);
@@ -240,21 +272,15 @@ std::string encode_snapshot(const Store& store, std::string_view identity,
   w.number(static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count()));
   w.text(identity);
-  // Counts stand before their objects, so they are counted first.
-  std::size_t services = 0, slices = 0, namespaces = 0, pods = 0;
+  std::size_t namespaces = 0, pods = 0;
   store.for_each_namespace([&](const Namespace&) { ++namespaces; });
-  store.for_each_service([&](const Service&) { ++services; });
-  store.for_each_slice([&](const EndpointSlice&) { ++slices; });
   store.for_each_pod([&](const Pod&) { ++pods; });
   w.number(namespaces);
   store.for_each_namespace([&](const Namespace& ns) {
     w.text(ns.name);
     w.labels(ns.labels);
   });
-  w.number(services);
-  store.for_each_service([&](const Service& service) { write_service(w, service); });
-  w.number(slices);
-  store.for_each_slice([&](const EndpointSlice& slice) { write_slice(w, slice); });
+  write_services_and_slices(w, store);
   w.number(pods);
   store.for_each_pod([&](const Pod& pod) {
     w.text(pod.key.ns);
@@ -262,6 +288,8 @@ std::string encode_snapshot(const Store& store, std::string_view identity,
     w.addresses(pod.ips);
     w.labels(pod.labels);
   });
+  w.number(imports != nullptr ? 1 : 0);
+  if (imports != nullptr) write_services_and_slices(w, *imports);
   const std::uint32_t sum = checksum(w.out);
   for (unsigned i = 0; i < kChecksumSize; ++i) w.out.push_back(static_cast<char>(sum >> (8 * i)));
   return std::move(w.out);
@@ -269,7 +297,7 @@ std::string encode_snapshot(const Store& store, std::string_view identity,
 
 boost::system::result<SnapshotInfo, std::string> decode_snapshot(std::string_view data,
                                                                  std::string_view identity,
-                                                                 Store& store) {
+                                                                 Store& store, Store* imports) {
   using Failed = boost::system::result<SnapshotInfo, std::string>;
   const auto fail = [](const char* what) { return Failed(boost::system::in_place_error, what); };
   if (!data.starts_with(kMagic)) return fail("it is no snapshot");
@@ -294,10 +322,7 @@ boost::system::result<SnapshotInfo, std::string> decode_snapshot(std::string_vie
     ns.name = r.text();
     ns.labels = r.labels();
   }
-  std::vector<Service> services(r.count());
-  for (Service& service : services) service = read_service(r, good);
-  std::vector<EndpointSlice> slices(r.count());
-  for (EndpointSlice& slice : slices) slice = read_slice(r, good);
+  ServicesAndSlices own = read_services_and_slices(r, good);
   std::vector<Pod> pods(r.count());
   for (Pod& pod : pods) {
     pod.key.ns = r.text();
@@ -305,14 +330,21 @@ boost::system::result<SnapshotInfo, std::string> decode_snapshot(std::string_vie
     pod.ips = r.addresses();
     pod.labels = r.labels();
   }
+  ServicesAndSlices imported;
+  if (r.number() != 0) imported = read_services_and_slices(r, good);
   if (!good || !r.at_end()) return fail("its content makes no sense");
   info.namespaces = namespaces.size();
-  info.services = services.size();
-  info.slices = slices.size();
+  info.services = own.services.size();
+  info.slices = own.slices.size();
+  info.imports = imported.services.size();
   info.pods = pods.size();
+  // An import shows in a namespace that exists here.
+  if (imports != nullptr) {
+    for (const Namespace& ns : namespaces) imports->upsert(Namespace(ns));
+    put(std::move(imported), *imports);
+  }
   for (Namespace& ns : namespaces) store.upsert(std::move(ns));
-  for (Service& service : services) store.upsert(std::move(service));
-  for (EndpointSlice& slice : slices) store.upsert(std::move(slice));
+  put(std::move(own), store);
   for (Pod& pod : pods) store.upsert(std::move(pod));
   return info;
 }

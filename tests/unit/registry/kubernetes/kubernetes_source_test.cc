@@ -420,15 +420,19 @@ TEST_F(KubernetesSourceTest, PodsThatAreEndingAreGone) {
   ASSERT_TRUE(until([&] { return store_.pod({"default", "a"}) == nullptr; }));
 }
 
+constexpr const char* kImportedDb =
+    R"({"spec":{"type":"Headless","ports":[{"name":"sql","protocol":"TCP","port":5432}]}})";
+
+std::string import_slice(const std::string& address) {
+  return R"({"metadata":{"labels":{"multicluster.kubernetes.io/service-name":"db",)"
+         R"("multicluster.kubernetes.io/source-cluster":"east"}},"addressType":"IPv4","ports":[],)"
+         R"("endpoints":[{"addresses":[")" + address + R"("],"hostname":"db-0","conditions":{}}]})";
+}
+
 TEST_F(KubernetesSourceTest, ImportsOfOtherClustersAreKeptApart) {
   options_.multicluster = true;
-  cluster_.put(kImports, "default/db", R"({"spec":{"type":"Headless","ports":[{"name":"sql","protocol":"TCP","port":5432}]}})");
+  cluster_.put(kImports, "default/db", kImportedDb);
   cluster_.put(kImports, "default/web", R"({"spec":{"type":"ClusterSetIP","ips":["10.112.0.7"],"ports":[]}})");
-  const auto import_slice = [](const std::string& address) {
-    return R"({"metadata":{"labels":{"multicluster.kubernetes.io/service-name":"db",)"
-           R"("multicluster.kubernetes.io/source-cluster":"east"}},"addressType":"IPv4","ports":[],)"
-           R"("endpoints":[{"addresses":[")" + address + R"("],"hostname":"db-0","conditions":{}}]})";
-  };
   cluster_.put(kSlices, "default/imported-db", import_slice("10.113.0.1"));
   ASSERT_TRUE(sync());
   EXPECT_EQ(store_.service({"default", "db"}), nullptr);
@@ -520,6 +524,42 @@ TEST_F(KubernetesSourceTest, ASnapshotServesWhileTheServerIsAway) {
     EXPECT_NE(later.service({"default", "new"}), nullptr);
     EXPECT_EQ(later.endpoint_count(), 2U);
   }
+}
+
+TEST_F(KubernetesSourceTest, ASnapshotHoldsImports) {
+  options_.snapshot = folder_ / "state";
+  options_.multicluster = true;
+  cluster_.put(kImports, "default/db", kImportedDb);
+  cluster_.put(kSlices, "default/imported-db", import_slice("10.113.0.1"));
+  ASSERT_TRUE(sync());
+  source_->stop();
+
+  Store later, imports;
+  KubernetesSource again(options_, later, &imports, logger_);
+  ASSERT_TRUE(again.load_snapshot());
+  EXPECT_EQ(later.service_count(), 1U);
+  EXPECT_NE(imports.find_namespace("default"), nullptr);
+  ASSERT_NE(imports.service({"default", "db"}), nullptr);
+  EXPECT_TRUE(imports.service({"default", "db"})->headless);
+  const auto slices = imports.slices({"default", "db"});
+  ASSERT_EQ(slices.size(), 1U);
+  EXPECT_EQ(slices[0]->endpoints.front().detail->cluster, "east");
+
+  // Meanwhile the cluster has left its set: nothing of it stays.
+  cluster_.instead = [&](const std::shared_ptr<Exchange>& exchange) {
+    if (exchange->path != kImports) return false;
+    exchange->reply(404, "404 page not found");
+    return true;
+  };
+  cluster_.erase(kSlices, "default/imported-db");
+  again.start(io_, [] {});
+  ASSERT_TRUE(until([&] { return again.synced(); }));
+  EXPECT_EQ(imports.service({"default", "db"}), nullptr);
+  EXPECT_EQ(later.service_count(), 1U);
+  // And what is asked for without them is another state.
+  options_.multicluster = false;
+  KubernetesSource without(options_, later, nullptr, logger_);
+  EXPECT_FALSE(without.load_snapshot());
 }
 
 TEST_F(KubernetesSourceTest, ABadSnapshotIsIgnored) {
