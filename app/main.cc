@@ -1,7 +1,10 @@
 // clusterdns: the program. What the words mean: app/command_line.h.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <string_view>
+#include <vector>
 
 #include "app/command_line.h"
 #include "app/commands/check.h"
@@ -33,9 +36,12 @@ int run(const CoreDnsOptions& options) {
     return 0;
   }
   if (options.list_plugins) {
+    std::vector<std::string_view> names;
     for (const DirectiveSpec& spec : directives()) {
-      if (spec.built) std::cout << "dns." << spec.name << "\n";
+      if (spec.built) names.push_back(spec.name);
     }
+    std::sort(names.begin(), names.end());  // as CoreDNS prints them
+    for (const std::string_view name : names) std::cout << name << "\n";
     return 0;
   }
   ParseOptions parse;

@@ -57,6 +57,19 @@ TEST_F(CommandLine, MissingCorefile) {
   EXPECT_TRUE(contains(result.standard_output + result.standard_error, "none"));
 }
 
+TEST_F(CommandLine, PluginsAsCoreDnsListsThem) {
+  const RunResult result = run({"-plugins"});
+  EXPECT_EQ(result.exit_code, 0);
+  std::vector<std::string> names;
+  std::istringstream lines(result.standard_output);
+  for (std::string line; std::getline(lines, line);) names.push_back(line);
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end())) << result.standard_output;
+  for (const char* name : {"cache", "errors", "forward", "kubernetes", "loadbalance", "log", "prometheus"}) {
+    EXPECT_TRUE(std::binary_search(names.begin(), names.end(), name)) << name;
+  }
+  EXPECT_FALSE(std::binary_search(names.begin(), names.end(), "dnssec")) << "it is not built";
+}
+
 TEST_F(CommandLine, MissingManifests) {
   const RunResult result = run({"serve", "--manifests", (directory_ / "none").string(), "--listen",
                                 "127.0.0.1:0", "--no-forward"});
