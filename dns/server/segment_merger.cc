@@ -113,6 +113,22 @@ std::span<mmsghdr> SegmentMerger::merge(std::span<mmsghdr> batch) noexcept {
   return {messages_.data(), messages};
 }
 
+void SegmentMerger::send(std::span<mmsghdr> batch, int fd) noexcept {
+  std::span<mmsghdr> messages = merge(batch);
+  while (!messages.empty()) {
+    const int n =
+        ::sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT);
+    if (n > 0) {
+      messages = messages.subspan(static_cast<std::size_t>(n));
+    } else if (errno != EINTR) {
+      // A full send buffer drops this one; anything else is a peer that cannot be reached. Neither
+      // may hold up the rest.
+      failed(messages.front(), fd, errno);
+      messages = messages.subspan(1);
+    }
+  }
+}
+
 void SegmentMerger::failed(const mmsghdr& message, int fd, int error) noexcept {
   msghdr header = message.msg_hdr;
   if (header.msg_iovlen < 2) return;

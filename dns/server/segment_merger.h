@@ -43,6 +43,10 @@ class SegmentMerger {
   // was merged, its datagrams are sent one by one. Does nothing for a message of one datagram.
   void failed(const mmsghdr& message, int fd, int error) noexcept;
 
+  // Merges the batch, and sends all of it by sendmmsg to `fd`, whose socket it is, without waiting:
+  // what the kernel does not take is dropped, as a full wire would.
+  void send(std::span<mmsghdr> batch, int fd) noexcept;
+
   [[nodiscard]] bool enabled() const noexcept { return enabled_; }
 
  private:

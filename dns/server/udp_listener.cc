@@ -28,33 +28,30 @@ void store_endpoint(const sockaddr_storage& from, Endpoint& to) noexcept {
   }
 }
 
-// A datagram that is answered later: everything sendmsg needs, by value.
+// A datagram that is answered later: whom to answer, by value.
 class UdpReply final : public ReplyChannel {
  public:
-  UdpReply(std::shared_ptr<int> fd, const msghdr& header) : fd_(std::move(fd)) {
-    name_size_ = header.msg_namelen;
+  UdpReply(std::shared_ptr<UdpReplies> replies, const msghdr& header)
+      : replies_(std::move(replies)),
+        name_size_(header.msg_namelen),
+        control_size_(header.msg_controllen) {
     std::memcpy(&name_, header.msg_name, name_size_);
-    control_size_ = header.msg_controllen;
     if (control_size_ != 0) std::memcpy(control_, header.msg_control, control_size_);
   }
   void send(std::span<const std::uint8_t> message) noexcept override {
-    if (*fd_ < 0) return;
-    iovec vec{const_cast<std::uint8_t*>(message.data()), message.size()};
     msghdr header{};
     header.msg_name = &name_;
     header.msg_namelen = name_size_;
-    header.msg_iov = &vec;
-    header.msg_iovlen = 1;
     header.msg_control = control_size_ != 0 ? control_ : nullptr;
     header.msg_controllen = control_size_;
-    (void)::sendmsg(*fd_, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    replies_->add(header, message);
   }
 
  private:
-  std::shared_ptr<int> fd_;
+  std::shared_ptr<UdpReplies> replies_;
   sockaddr_storage name_{};
   socklen_t name_size_;
-  alignas(8) std::uint8_t control_[64];
+  alignas(cmsghdr) std::uint8_t control_[UdpReplies::kControlRoom];
   std::size_t control_size_;
 };
 
@@ -72,7 +69,7 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
       // Not zeroed: pages are touched only when datagrams fill them.
       buffers_(std::make_unique_for_overwrite<Buffers>()),
       merger_(socket),
-      open_fd_(std::make_shared<int>(socket)) {
+      replies_(std::make_shared<UdpReplies>(*worker.context().io, socket)) {
   socket_.assign(address.address.is_v6() ? boost::asio::ip::udp::v6() : boost::asio::ip::udp::v4(),
                  socket);
   Buffers& b = *buffers_;
@@ -93,7 +90,7 @@ UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socke
   }
 }
 
-UdpListener::~UdpListener() { *open_fd_ = -1; }
+UdpListener::~UdpListener() { replies_->close(); }
 
 void UdpListener::wait() {
   socket_.async_wait(boost::asio::ip::udp::socket::wait_read,
@@ -131,26 +128,12 @@ void UdpListener::read_endpoints(unsigned i, QueryContext& ctx) const noexcept {
   }
 }
 
-void UdpListener::send(unsigned count) noexcept {
-  std::span<mmsghdr> messages = merger_.merge(std::span(buffers_->out).first(count));
-  while (!messages.empty()) {
-    const int n =
-        ::sendmmsg(fd_, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT);
-    if (n > 0) {
-      messages = messages.subspan(static_cast<std::size_t>(n));
-    } else if (errno != EINTR) {
-      // A full send buffer drops this one, as a full wire would; anything else is a peer that
-      // cannot be reached. Neither may hold up the rest.
-      merger_.failed(messages.front(), fd_, errno);
-      messages = messages.subspan(1);
-    }
-  }
-}
-
 bool UdpListener::serve(unsigned batches) noexcept {
   Buffers& b = *buffers_;
   QueryContext& ctx = worker_.scratch();
   for (unsigned round = 0; round < batches; ++round) {
+    // What upstreams said meanwhile does not wait for more than one batch.
+    replies_->flush();
     const int received = ::recvmmsg(fd_, b.in.data(), kBatch, MSG_DONTWAIT, nullptr);
     if (received <= 0) return false;
     ctx.received_ns = monotonic_ns();
@@ -212,7 +195,7 @@ std::unique_ptr<ReplyChannel> UdpListener::make_channel(void* place_pointer, con
     const msghdr* header;
   };
   const auto* const place = static_cast<const Place*>(place_pointer);
-  return std::make_unique<UdpReply>(place->self->open_fd_, *place->header);
+  return std::make_unique<UdpReply>(place->self->replies_, *place->header);
 }
 
 }  // namespace clusterdns::dns

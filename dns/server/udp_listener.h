@@ -12,6 +12,7 @@
 #include "dns/server/configuration.h"
 #include "dns/server/responder.h"
 #include "dns/server/segment_merger.h"
+#include "dns/server/udp_replies.h"
 #include "dns/server/worker.h"
 
 namespace clusterdns::dns {
@@ -46,7 +47,7 @@ class UdpListener {
   static constexpr std::size_t kResponsesRoom = 32 * 1024;
   // IPv6's packet information is the larger; RFC 3542.
   static constexpr std::size_t kControlRoom = 64;
-  static_assert(kControlRoom <= SegmentMerger::kControlRoom);
+  static_assert(kControlRoom <= UdpReplies::kControlRoom);
 
   struct Buffers {
     std::array<mmsghdr, kBatch> in;
@@ -61,7 +62,7 @@ class UdpListener {
 
   void wait();
   // Sends the first `count` responses of the batch.
-  void send(unsigned count) noexcept;
+  void send(unsigned count) noexcept { merger_.send(std::span(buffers_->out).first(count), fd_); }
   void read_endpoints(unsigned i, QueryContext& ctx) const noexcept;
   static std::unique_ptr<ReplyChannel> make_channel(void* self, const QueryContext& ctx);
 
@@ -74,8 +75,7 @@ class UdpListener {
   const ListenerRoutes* routes_;
   std::unique_ptr<Buffers> buffers_;
   SegmentMerger merger_;
-  // Deferred replies outlive neither: they look here whether the socket is still open.
-  std::shared_ptr<int> open_fd_;
+  std::shared_ptr<UdpReplies> replies_;
 };
 
 }  // namespace clusterdns::dns
