@@ -130,6 +130,7 @@ Written write_srv(const RRsetRef& rrset, Encoder& encoder) noexcept {
   const std::uint32_t total = count_srv(srv.block, srv.endpoint, srv.named_port);
   const std::uint32_t weight = total > 100 ? 1 : 100 / std::max<std::uint32_t>(total, 1);
   std::uint32_t written = 0;
+  std::uint32_t unwritable = 0;  // in a zone with a long name: no name has so many octets
   encoder.set_mark(encoder.size());
   // The question, or a CNAME's target: it stands in the message already.
   const std::uint16_t owner = encoder.owner_pointer(rrset.owner);
@@ -142,6 +143,10 @@ Written write_srv(const RRsetRef& rrset, Encoder& encoder) noexcept {
         std::span<const std::uint8_t> label;
         if (e != nullptr) label = e->label != 0 ? srv.block.endpoint_name(*e) : plain_label;
         const std::size_t target = label.size() + srv.service_size;
+        if (target > dns::kMaxNameSize) {
+          ++unwritable;
+          return true;
+        }
         if (encoder.room() < 2 + kRecordHead + kSrvFixed + target) return false;
         std::uint8_t* p = encoder.position();
         dns::store_u16(p, owner);
@@ -160,7 +165,9 @@ Written write_srv(const RRsetRef& rrset, Encoder& encoder) noexcept {
       });
   encoder.add_records(written);
   encoder.add_saved_owners(rrset.owner, written);
-  return written == total ? Written::All : written == 0 ? Written::None : Written::Part;
+  return written + unwritable == total ? Written::All
+         : written == 0                ? Written::None
+                                       : Written::Part;
 }
 
 Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
@@ -216,6 +223,7 @@ Written write_srv_glue(const RRsetRef& rrset, Encoder& encoder) noexcept {
                  const std::size_t target = record + 2 + kRecordHead + kSrvFixed;
                  const std::size_t size =
                      srv.service_size + (e != nullptr ? srv.block.endpoint_name(*e).size() : 0);
+                 if (size > dns::kMaxNameSize) return true;  // has no record
                  record = target + size;
                  if (!first && e == last) return true;
                  first = false;
@@ -293,6 +301,7 @@ Written write_ptr(const RRsetRef& rrset, Encoder& encoder) noexcept {
   const auto& zone = *static_cast<const dns::Name*>(rrset.more);
   std::size_t svc_at = 0;  // where `svc.<zone>` was first written
   std::uint32_t written = 0;
+  std::uint32_t unwritable = 0;  // as above
   for (std::uint32_t k = 0; k < rrset.count; ++k) {
     const PtrTarget& target = targets[(k + rrset.rotation) % rrset.count];
     std::array<std::uint8_t, 3 * (dns::kMaxLabelSize + 1)> head;
@@ -307,6 +316,10 @@ Written write_ptr(const RRsetRef& rrset, Encoder& encoder) noexcept {
     std::memcpy(head.data() + head_size, key.data(), key.size());
     head_size += key.size();
 
+    if (head_size + sizeof kSvc + zone.size() > dns::kMaxNameSize) {
+      ++unwritable;
+      continue;
+    }
     const std::size_t tail = svc_at != 0 ? 2 : sizeof kSvc + zone.size();
     const std::size_t start = encoder.size();
     if (!encoder.record_head(rrset.owner, RRType::PTR, rrset.ttl) ||
@@ -327,7 +340,9 @@ Written write_ptr(const RRsetRef& rrset, Encoder& encoder) noexcept {
     ++written;
   }
   encoder.add_records(written);
-  return written == rrset.count ? Written::All : written == 0 ? Written::None : Written::Part;
+  return written + unwritable == rrset.count ? Written::All
+         : written == 0                      ? Written::None
+                                             : Written::Part;
 }
 
 Written write_soa(const RRsetRef& rrset, Encoder& encoder) noexcept {

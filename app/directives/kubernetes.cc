@@ -50,6 +50,8 @@ constexpr std::chrono::seconds kMinLease{1};
 // A silence of more than a minute is what this option is there to rule out.
 constexpr std::chrono::seconds kMaxLease{60};
 constexpr std::string_view kLegacy[] = {"upstream", "resyncperiod"};
+// Room for the longest fixed name below it, hostmaster, which stands in every SOA.
+constexpr std::size_t kMaxZoneSize = dns::kMaxNameSize - sizeof "\012hostmaster" + 1;
 constexpr std::int64_t kMaxTtl = 3600;  // CoreDNS's
 
 template <std::size_t N>
@@ -290,6 +292,11 @@ void set_up_kubernetes(const Directive& directive, BlockSetup& setup) {
 
   for (const std::string& zone : parse_zones(directive.args, setup.block)) {
     options.zones.push_back(zone_name(zone, directive.name.at));
+    if (options.zones.back().view().size() > kMaxZoneSize) {
+      throw ConfigError(directive.name.at, "kubernetes: the zone '" + zone +
+                                               "' is too long for the names below it, such as hostmaster; "
+                                               "choose a shorter one");
+    }
   }
   const bool only_reverse =
       std::all_of(options.zones.begin(), options.zones.end(),

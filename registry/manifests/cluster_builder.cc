@@ -188,7 +188,7 @@ class ClusterBuilder::Pass {
     const std::string name = describe(kind_of(body), key_of(body));
     const auto [first, is_new] = seen_.try_emplace(name, ref);
     if (!is_new) {
-      error(ref.place() + ": " + name + " is already defined at " + first->second.place() +
+      warn(ref.place() + ": " + name + " is already defined at " + first->second.place() +
             "; this one is ignored, remove one of them");
       return;
     }
@@ -233,6 +233,8 @@ class ClusterBuilder::Pass {
     }
     for (const PlannedPod& pod : pods) {
       if (pod.object.ips.empty()) continue;  // nothing can find it
+      // As with the API server: their addresses may be somebody else's soon.
+      if (pod.terminating || pod.lost) continue;
       now.pods.push_back(pod.object.key.name);
       store_.upsert(pod.object);
     }

@@ -79,6 +79,7 @@ PlannedPod plan_listed(const PodManifest& manifest) {
   pod.subdomain = manifest.spec.subdomain;
   pod.ready = manifest.ready;
   pod.terminating = manifest.terminating;
+  pod.lost = manifest.lost;
   pod.order_name = manifest.object.key.name;
   return pod;
 }
@@ -128,7 +129,8 @@ class Ownership {
       names_.insert(pod->object.key.name);
       if (pod->terminated) continue;
       if (const WorkloadManifest* owner = owner_of(*pod, workloads)) {
-        ++owned_[owner];
+        // One that ends is replaced already.
+        if (!pod->terminating) ++owned_[owner];
         has_owner_.insert(pod->object.key.name);
       }
     }

@@ -22,6 +22,7 @@ struct PlannedPod {
   std::string subdomain;
   bool ready = true;
   bool terminating = false;
+  bool lost = false;  // its node does not say how it is
   // Order among the pods of a Service: by name, but db-2 before db-10, and the pods of one workload
   // together.
   std::string order_name;

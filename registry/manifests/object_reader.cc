@@ -464,6 +464,7 @@ PodManifest read_pod(const Field& object) {
   manifest.ready = read_pod_ready(status);
   const std::string phase = status["phase"].text_or("");
   manifest.terminated = phase == "Succeeded" || phase == "Failed";
+  manifest.lost = phase == "Unknown";
   manifest.terminating = metadata["deletionTimestamp"].present();
   return manifest;
 }

@@ -81,6 +81,7 @@ struct PodManifest {
   bool ready = true;
   bool terminated = false;   // phase Succeeded or Failed: no longer has its address
   bool terminating = false;  // metadata.deletionTimestamp is set
+  bool lost = false;         // status.phase is Unknown
   friend bool operator==(const PodManifest&, const PodManifest&) = default;
 };
 

@@ -153,6 +153,38 @@ TEST(Controllers, Readiness) {
   EXPECT_THAT(endpoints_of(publishing.store, kS), ElementsAre("10.0.0.1", "10.0.0.2", "10.0.0.4"));
 }
 
+TEST(Controllers, PodsThatEndOrAreLostHaveNoNameOfTheirOwn) {
+  TestCluster cluster(
+      headless("app: x") + pod("a", "app: x", "{podIP: 10.0.0.1}") +
+      pod("b", "app: x", "{podIP: 10.0.0.2}", ", deletionTimestamp: \"2024-01-01T00:00:00Z\"") +
+      pod("c", "app: x", "{podIP: 10.0.0.3, phase: Unknown}"));
+  EXPECT_NE(cluster.store.pod({"default", "a"}), nullptr);
+  EXPECT_EQ(cluster.store.pod({"default", "b"}), nullptr);
+  EXPECT_EQ(cluster.store.pod({"default", "c"}), nullptr);
+}
+
+TEST(Controllers, APodThatEndsIsReplaced) {
+  const std::string deployment = R"(---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec: {replicas: 2, selector: {matchLabels: {app: x}}, template: {metadata: {labels: {app: x}}}}
+)";
+  const auto listed = [](const std::string& more) {
+    return pod("d-1", "app: x", "{podIP: 10.0.0.1}",
+               ", ownerReferences: [{kind: Deployment, name: d, controller: true}]" + more);
+  };
+  TestCluster one(headless("app: x") + listed("") + deployment);
+  EXPECT_THAT(one.diagnostics, testing::IsEmpty());
+  EXPECT_THAT(endpoints_of(one.store, kS), SizeIs(2));
+  EXPECT_THAT(endpoints_of(one.store, kS), testing::Contains("10.0.0.1"));
+  TestCluster ending(headless("app: x") + listed(", deletionTimestamp: \"2024-01-01T00:00:00Z\"") +
+                     deployment);
+  const auto endpoints = endpoints_of(ending.store, kS);
+  EXPECT_THAT(endpoints, SizeIs(3));
+  EXPECT_THAT(endpoints, testing::Contains("10.0.0.1-"));
+}
+
 TEST(Controllers, TargetPortsByNameAreResolvedPerPod) {
   const std::string text =
       "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {app: x}, ports: "

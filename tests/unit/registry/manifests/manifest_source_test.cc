@@ -187,6 +187,18 @@ TEST(ManifestSource, KeptSlicesKeepTheirEndpoints) {
   EXPECT_THAT(endpoints_of(cluster.store, {"default", "s"}), ElementsAre("10.0.0.2"));
 }
 
+TEST(ManifestSource, ASecondDefinitionIsNoReasonToFail) {
+  const ScratchFolder folder;
+  const std::string ns = "apiVersion: v1\nkind: Namespace\nmetadata: {name: staging}\n";
+  folder.write("a.yaml", ns);
+  folder.write("b.yaml", ns);
+  Store store;
+  ManifestSource source({{folder.path()}, {}}, store);
+  const auto diagnostics = source.load();
+  ASSERT_THAT(diagnostics, ::testing::SizeIs(1));
+  EXPECT_EQ(diagnostics[0].severity, Diagnostic::Severity::Warning);
+}
+
 TEST(ManifestSource, OfTwoDefinitionsTheFirstCounts) {
   TestCluster cluster(service("s", ", clusterIP: 10.96.7.1"));
   cluster.folder.write("b.yaml", service("s", ", clusterIP: 10.96.7.2"));
