@@ -29,7 +29,7 @@ constexpr int kMaxNdots = 15;
 // CoreDNS's range for the ttl of its kubernetes plugin.
 constexpr int kMaxTtl = 3600;
 // More threads than any machine has cores; a larger number is a slip.
-constexpr int kMaxWorkers = 1024;
+constexpr int kMaxWorkers = 256;
 constexpr std::chrono::nanoseconds kMinTimeout = std::chrono::milliseconds(1);
 constexpr std::chrono::nanoseconds kMaxTimeout = std::chrono::hours(1);
 

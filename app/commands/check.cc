@@ -43,7 +43,8 @@ bool check_one_corefile(const fs::path& path, const CheckOptions& options, std::
     for (const Warning& warning : corefile.warnings) err << to_string(warning) << " (warning)\n";
     check_corefile(corefile, make_silent_logger(), kDnsPort);
     if (options.print) out << print_corefile(corefile);
-    out << path.string() << ": good (" << corefile.blocks.size() << " server block"
+    // Printed is a Corefile and nothing else.
+    (options.print ? err : out) << path.string() << ": good (" << corefile.blocks.size() << " server block"
         << (corefile.blocks.size() == 1 ? "" : "s") << ")\n";
     return true;
   } catch (const std::exception& e) {

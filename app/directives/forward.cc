@@ -18,6 +18,7 @@
 //
 // TO is an address with an optional port, or a file in the form of resolv.conf.
 #include <algorithm>
+#include <filesystem>
 
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
@@ -86,7 +87,12 @@ void add_upstreams(const Token& token, BlockSetup& setup, std::vector<dns::Endpo
   Environment& environment = setup.environment;
   const std::vector<dns::Endpoint> listens = listening(environment);
   std::string error;
-  if (token.text.find('/') != std::string::npos && !token.text.starts_with("dns://") &&
+  boost::system::error_code no_address;
+  (void)boost::asio::ip::make_address(token.text, no_address);
+  std::error_code no_file;
+  const bool in_this_folder = no_address && token.text.find(':') == std::string::npos &&
+                              std::filesystem::is_regular_file(token.text, no_file);
+  if ((in_this_folder || token.text.find('/') != std::string::npos) && !token.text.starts_with("dns://") &&
       token.text.find("://") == std::string::npos) {
     const auto machine = dns::machine_upstreams(
         token.text, std::string(dns::kResolvedUpstreams), listens, &error);

@@ -189,7 +189,10 @@ std::string corefile_for(const ServerOptions& options) {
     text += ".:" + std::to_string(port) + " {\n    bind" + bind + "\n    workers " +
             std::to_string(options.workers) + "\n    kubernetes";
     for (const std::string& zone : options.zones) text += " " + app::quote_word(zone);
-    text += " {\n        ttl " + std::to_string(options.ttl) + "\n    }\n";
+    text += " {\n        ttl " + std::to_string(options.ttl) + "\n";
+    // Addresses that are not the cluster's are the upstreams'.
+    if (!options.forward.empty()) text += "        fallthrough in-addr.arpa ip6.arpa\n";
+    text += "    }\n";
     if (options.search) text += "    search\n";
     if (!options.forward.empty()) {
       text += "    forward .";
@@ -255,6 +258,7 @@ std::vector<std::string> Server::ask(std::string_view name, std::string_view typ
   if (!dns::rrtype_from_text(type, &rrtype)) reject("the type", type, "an RR type, like A or SRV");
   const auto wire = dns::Name::from_text(name);
   if (!wire) reject("the name", name, "a domain name");
+  if (impl_->addresses_.empty()) throw std::runtime_error("the server listens nowhere");
   dns::StubOptions options;
   options.servers = {impl_->addresses_.front()};
   // A wildcard listener is reached at the loopback address.

@@ -8,8 +8,9 @@
 //
 // No globals, no signal handlers; any number of registries and servers in one process. All calls
 // may come from any thread but are not to be made from several threads on one object at once,
-// except for those of Registry, which may. Errors are exceptions: std::invalid_argument for what
-// can be seen to be wrong, std::runtime_error for what the system refused; nothing has changed then.
+// except for those of Registry, which may. Errors are exceptions, and nothing has changed then:
+// std::invalid_argument for an object, name or type that is wrong, std::runtime_error for options and
+// Corefiles that are, and for what the system refused.
 #pragma once
 
 #include <cstdint>
@@ -21,28 +22,30 @@
 
 namespace clusterdns {
 
+// Members have initialisers, so that designated ones of a program may leave some out without a warning.
+
 // One port of a service. Names become `_name._tcp.<service>`; empty: no such name.
 struct Port {
-  std::string name;
+  std::string name{};
   std::uint16_t number = 0;
   std::string protocol = "TCP";  // TCP, UDP or SCTP
 };
 
 // One endpoint (pod) of a service.
 struct Endpoint {
-  std::string address;   // IPv4 or IPv6
-  std::string hostname;  // its label below the service; empty: the address with dashes
-  bool ready = true;     // only ready endpoints are answered
+  std::string address{};   // IPv4 or IPv6
+  std::string hostname{};  // its label below the service; empty: the address with dashes
+  bool ready = true;       // only ready endpoints are answered
 };
 
 // A service, with all that is answered at and below its name.
 struct Service {
-  std::string name;
+  std::string name{};
   std::string ns = "default";
-  std::vector<std::string> cluster_ips;  // none and no external name: headless
-  std::string external_name;             // the CNAME's target; excludes all else
-  std::vector<Port> ports;
-  std::vector<Endpoint> endpoints;
+  std::vector<std::string> cluster_ips{};  // none and no external name: headless
+  std::string external_name{};             // the CNAME's target; excludes all else
+  std::vector<Port> ports{};
+  std::vector<Endpoint> endpoints{};
 };
 
 // What exists. Thread-safe. Outlives the servers that use it.
@@ -70,13 +73,13 @@ class Registry {
 struct ServerOptions {
   std::vector<std::string> listen = {"127.0.0.1:0"};  // ADDRESS:PORT; port 0: any free one
   std::vector<std::string> zones = {"cluster.local", "in-addr.arpa", "ip6.arpa"};
-  std::vector<std::string> forward;  // upstreams ADDRESS[:PORT], or a resolv.conf; none: no names outside
-  bool search = true;                // short names, for clients on this machine
-  unsigned ttl = 5;                  // seconds, at most 3600
-  unsigned workers = 1;              // threads that answer
+  std::vector<std::string> forward{};  // upstreams ADDRESS[:PORT], or a resolv.conf; none: no names outside
+  bool search = true;                  // short names, for clients on this machine
+  unsigned ttl = 5;                    // seconds, at most 3600
+  unsigned workers = 1;                // threads that answer
   // In place of all of the above but `listen`: a whole Corefile. A `kubernetes` block without
   // `manifests` answers from the registry.
-  std::string corefile;
+  std::string corefile{};
 };
 
 class Server {

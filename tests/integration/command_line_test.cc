@@ -70,6 +70,58 @@ TEST_F(CommandLine, PluginsAsCoreDnsListsThem) {
   EXPECT_FALSE(std::binary_search(names.begin(), names.end(), "dnssec")) << "it is not built";
 }
 
+TEST_F(CommandLine, WhatCheckPrintsIsACorefile) {
+  const auto path = directory_.write(
+      "Corefile", with_paths(".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n"));
+  const RunResult printed = run({"check", "--print", path.string()});
+  EXPECT_EQ(printed.exit_code, 0) << printed.standard_error;
+  EXPECT_TRUE(contains(printed.standard_error, ": good (")) << printed.standard_error;
+  serve_corefile(printed.standard_output);
+  EXPECT_EQ(addresses("a.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
+}
+
+TEST_F(CommandLine, ForwardTakesAFileOfTheWorkingDirectory) {
+  directory_.write("upstreams", "nameserver 192.0.2.1\n");
+  const auto path = directory_.write("Corefile", ".:0 {\n  bind 127.0.0.1\n  forward . upstreams\n}\n");
+  const RunResult good = test::run(
+      ProcessOptions{.arguments = {"check", path.string()}, .working_directory = directory_.path()});
+  EXPECT_EQ(good.exit_code, 0) << good.standard_error;
+  EXPECT_EQ(run({"check", path.string()}).exit_code, 1) << "there is no such file here";
+}
+
+TEST_F(CommandLine, AZoneWithoutRoomForItsNames) {
+  const std::string label(61, 'z');
+  const auto path = directory_.write(
+      "Corefile", with_paths(".:0 {\n  kubernetes " + label + "." + label + "." + label + "." + label +
+                             " {\n    manifests %M\n  }\n}\n"));
+  const RunResult result = run({"-conf", path.string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.standard_error, "is too long for the names below it")) << result.standard_error;
+}
+
+TEST_F(CommandLine, NamesThatWouldBeTooLongAreLeftOut) {
+  // RFC 1035 2.3.4: 255 octets. A client cannot read a message with a longer one.
+  const std::string label(63, 'a');
+  const std::string zone = std::string(50, 'z') + "." + std::string(40, 'y') + ".";
+  manifests_.write("long.yaml",
+                   "apiVersion: v1\nkind: Service\nmetadata: {name: " + label + ", namespace: " + label +
+                   "}\nspec: {clusterIP: None, ports: [{name: http, port: 80}]}\n---\n"
+                   "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, namespace: " + label +
+                   ", labels: {kubernetes.io/service-name: " + label + "}}\naddressType: IPv4\nendpoints:\n"
+                   "- {addresses: [10.244.7.1], hostname: " + label + "}\n- {addresses: [10.244.7.2], hostname: b}\n"
+                   "ports: [{name: http, port: 80}]\n");
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  kubernetes " + zone + " in-addr.arpa {\n    manifests %M\n  }\n}\n");
+  const std::string name = label + "." + label + ".svc." + zone;
+  const Message srv = ask(name, "SRV");
+  ASSERT_EQ(srv.answer.size(), 1U);
+  EXPECT_EQ(data_of(srv.answer, "SRV").at(0), "0 50 80 b." + name);
+  ASSERT_EQ(srv.additional.size(), 1U);
+  EXPECT_EQ(data_of(srv.additional, "A").at(0), "10.244.7.2");
+  EXPECT_EQ(addresses(name).size(), 2U);
+  EXPECT_TRUE(ask("1.7.244.10.in-addr.arpa.", "PTR").answer.empty());
+  EXPECT_EQ(ask("2.7.244.10.in-addr.arpa.", "PTR").answer.size(), 1U);
+}
+
 TEST_F(CommandLine, MissingManifests) {
   const RunResult result = run({"serve", "--manifests", (directory_ / "none").string(), "--listen",
                                 "127.0.0.1:0", "--no-forward"});

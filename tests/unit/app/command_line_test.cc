@@ -232,7 +232,7 @@ TEST(CommandLine, ServeErrors) {
        "--search: '10.0.0.0/8' is not a search domain; write a name like svc.cluster.local"},
       {{"x", "--ndots", "16"}, "--ndots: '16' is not a number from 0 to 15; write one"},
       {{"x", "--ttl", "-1"}, "--ttl: '-1' is not a number from 0 to 3600; write one"},
-      {{"x", "--workers", "0"}, "--workers: '0' is not a number from 1 to 1024; write one"},
+      {{"x", "--workers", "0"}, "--workers: '0' is not a number from 1 to 256; write one"},
       {{"x", "--pods", "verifed"}, "--pods: 'verifed' is not known here; did you mean 'verified'?"},
       {{"x", "--service-cidr", "10.96/16"},
        "--service-cidr: '10.96/16' is not a network; write it like 10.96.0.0/16 or "
