@@ -342,8 +342,18 @@ bool SearchStage::applies(const dns::QueryContext& ctx) const noexcept {
   return options_.clients.contains(ctx.client);
 }
 
+// A name of a local zone that fell through to here is for the stages behind this one.
+bool SearchStage::is_local(const dns::QueryContext& ctx) noexcept {
+  dns::Answer unused;
+  unused.reset(ctx.query.lower.data(), ctx.query.qname_size);
+  LocalData* holder = nullptr;
+  // A type that no name has, so that nothing is turned by this.
+  return dns::look_up_local(*ctx.route, ctx.query.name(), RRType::OPT, 0, unused, *ctx.worker, &holder)
+             .found != LocalData::Found::NotMine;
+}
+
 Verdict SearchStage::handle(dns::QueryContext& ctx) noexcept {
-  if (!applies(ctx) || ctx.worker->index >= scratch_.size()) return Verdict::Next;
+  if (!applies(ctx) || is_local(ctx) || ctx.worker->index >= scratch_.size()) return Verdict::Next;
   const dns::Route& route = *ctx.route;
   Name& candidate = scratch_[ctx.worker->index].candidate;
   const Name asked(ctx.query.name());

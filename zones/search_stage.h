@@ -60,6 +60,7 @@ class SearchStage final : public dns::Stage {
   };
 
   [[nodiscard]] bool applies(const dns::QueryContext& ctx) const noexcept;
+  [[nodiscard]] static bool is_local(const dns::QueryContext& ctx) noexcept;
 
   const Options options_;
   std::mutex mutex_;              // for attach

@@ -80,6 +80,14 @@ TEST_F(Search, NamesOfOurZonesAreNotExpanded) {
   expect_nxdomain(ask("nothing.default.svc.cluster.local."));
 }
 
+TEST_F(Search, NamesOfOurZonesThatFallThroughAreNotExpanded) {
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  search svc.cluster.local\n  kubernetes cluster.local default {\n"
+                 "    manifests %M\n    fallthrough\n  }\n}\n");
+  EXPECT_EQ(addresses("api.shop."), (std::vector<std::string>{"10.96.1.2"}));
+  // web.default.svc.cluster.local is there, but this is a name of the zone default.
+  expect_refused(ask("web.default."));
+}
+
 TEST_F(Search, WithoutTheStageNothingIsExpanded) {
   start("");
   expect_refused(ask("web."));
