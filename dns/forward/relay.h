@@ -27,7 +27,7 @@ struct ReplyShape {
 // Builds the response to `query` in `out` (its contents are replaced; its memory is reused):
 // `reply` with the client's id and question octets, AA, TC, RD, RA, AD, CD and rcode as the
 // upstream set them, without OPT when the client sent none, with one otherwise, and cut to `limit`
-// octets by whole RRsets with TC. `udp_size` is announced in the OPT record. False when `reply` is
+// octets with TC. `udp_size` is announced in the OPT record. False when `reply` is
 // malformed or no reply to this question; `out` is undefined then.
 [[nodiscard]] bool build_response(const Query& query, std::span<const std::uint8_t> reply,
                                   std::size_t limit, std::uint16_t udp_size,

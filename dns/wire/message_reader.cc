@@ -342,15 +342,15 @@ class Writer {
     const std::size_t set_aside = opt ? kOptRecordSize + options : 0;
     limit_ -= std::min(limit_, set_aside);
 
-    const std::uint16_t answers = section(message_.answer);
+    const std::uint16_t answers = section(message_.answer, true);
     std::uint16_t authorities = 0;
     std::uint16_t additionals = 0;
     if (answers < message_.answer.size()) {
       // The peer asks again over TCP; data about an answer that is not there helps nobody.
       flags |= kFlagTC;
     } else {
-      authorities = section(message_.authority);
-      if (authorities == message_.authority.size()) additionals = section(message_.additional);
+      authorities = section(message_.authority, false);
+      if (authorities == message_.authority.size()) additionals = section(message_.additional, false);
     }
     if (opt) {
       out_.push_back(0);
@@ -439,8 +439,9 @@ class Writer {
     return !error && good;
   }
 
-  // Writes whole RRsets from the front while they fit; returns the number of records written.
-  std::uint16_t section(const std::vector<Record>& records) {
+  // Writes RRsets from the front while they fit, whole ones or also a part of the last; returns the
+  // number of records written.
+  std::uint16_t section(const std::vector<Record>& records, bool part) {
     std::vector<std::size_t> starts;
     starts.reserve(records.size());
     for (std::size_t i = 0; i < records.size(); ++i) {
@@ -448,7 +449,7 @@ class Writer {
       // RDATA over RDLENGTH's reach cannot be sent at all, and is over any limit too.
       if (records[i].rdata.size() <= kMaxMessageSize) record(records[i]);
       if (out_.size() > limit_ || records[i].rdata.size() > kMaxMessageSize) {
-        const std::size_t cut = whole_rrsets(records, i);
+        const std::size_t cut = part ? i : whole_rrsets(records, i);
         rewind(starts[cut]);
         return static_cast<std::uint16_t>(cut);
       }

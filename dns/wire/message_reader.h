@@ -44,7 +44,8 @@ struct Message {
 [[nodiscard]] Result<Message> read_message(std::span<const std::uint8_t> message);
 
 // Writes a message, compressing owners and RFC 1035 RDATA names. Records that do not fit `limit`
-// octets are left out by whole RRsets and TC is set when they were of the answer section.
+// octets are left out: by whole RRsets, but for the answer section. There TC is set, and what fits of
+// an RRset stays (RFC 2181 9), for clients that never ask again over TCP.
 [[nodiscard]] std::vector<std::uint8_t> write_message(const Message& message, std::size_t limit);
 
 // RDATA in presentation format (RFC 1035 5.1, RFC 3596, RFC 2782, RFC 3597 `\# n hex` for unknown
