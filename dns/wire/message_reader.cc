@@ -10,6 +10,9 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "dns/wire/rdata_layout.h"
+#include "dns/wire/record_walker.h"
+
 namespace clusterdns::dns {
 namespace {
 
@@ -31,6 +34,8 @@ enum class Field : char {
   Time = 't',    // seconds since 1970 as YYYYMMDDHHmmSS (RFC 4034 3.2)
   String = 's',  // one <character-string>, quoted
   Tag = 'g',     // one <character-string>, not quoted (RFC 8659 4.1.1)
+  U48 = '8',     // seconds since 1970 as a number (RFC 8945 4.2)
+  Sized = 'z',   // two octets of length and as many octets, shown as length and base64
   // What follows takes the rest of the RDATA.
   Strings = 'S',  // one or more <character-string>
   Quoted = 'v',   // as one quoted string
@@ -47,6 +52,7 @@ struct TypeInfo {
 };
 
 // By number (looked up by bisection). Types without a layout are shown as RFC 3597 has it.
+// clang-format off
 constexpr std::array kTypes = std::to_array<TypeInfo>({
     {1, "A", "a"},           {2, "NS", "n"},
     {3, "MD", "n"},          {4, "MF", "n"},
@@ -76,12 +82,13 @@ constexpr std::array kTypes = std::to_array<TypeInfo>({
     {63, "ZONEMD", "411h"},  {64, "SVCB", "2dp"},
     {65, "HTTPS", "2dp"},    {99, "SPF", "S"},
     {108, "EUI48", ""},      {109, "EUI64", ""},
-    {249, "TKEY", ""},       {250, "TSIG", ""},
+    {249, "TKEY", "dtt22zz"}, {250, "TSIG", "d82z22z"},
     {251, "IXFR", ""},       {252, "AXFR", ""},
     {253, "MAILB", ""},      {254, "MAILA", ""},
     {255, "ANY", ""},        {256, "URI", "22v"},
     {257, "CAA", "1gv"},
 });
+// clang-format on
 static_assert(std::ranges::is_sorted(kTypes, {}, &TypeInfo::number));
 
 struct NumberName {
@@ -110,7 +117,6 @@ constexpr std::array kSvcKeys =
     std::to_array<std::string_view>({"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint",
                                      "ech", "ipv6hint", "dohpath", "ohttp"});
 
-constexpr std::size_t kRecordFixedSize = 10;  // type, class, TTL, RDLENGTH (RFC 1035 4.1.3)
 constexpr std::size_t kMinRecordSize = 1 + kRecordFixedSize;  // owned by the root, no RDATA
 constexpr std::size_t kQuestionFixedSize = 4;                 // QTYPE, QCLASS (RFC 1035 4.1.2)
 constexpr std::uint32_t kTtlSign = 0x80000000;
@@ -133,23 +139,32 @@ bool has_names(std::string_view layout) noexcept {
 // Octets of a field of fixed size, 0 for the others.
 std::size_t fixed_size(Field field) noexcept {
   switch (field) {
-    case Field::U8:
-      return 1;
+    case Field::U8: return 1;
     case Field::U16:
-    case Field::Type:
-      return 2;
+    case Field::Type: return 2;
     case Field::U32:
     case Field::V4:
-    case Field::Time:
-      return 4;
-    case Field::V6:
-      return 16;
-    default:
-      return 0;
+    case Field::Time: return 4;
+    case Field::U48: return 6;
+    case Field::V6: return 16;
+    default: return 0;
   }
 }
 
-// Calls `plain(octets)` for each field of `message[at, end)` that is no name, and
+// Octets that the field at the begin of `rest` takes, with its length; 0 when it is not whole.
+// REQUIRES: String, Tag or Sized.
+std::size_t counted_size(Field field, Octets rest) noexcept {
+  const std::size_t head = field == Field::Sized ? 2 : 1;
+  if (rest.size() < head) return 0;
+  const std::size_t size = head + (head == 2 ? std::size_t{load_u16(rest.data())} : rest[0]);
+  return rest.size() < size ? 0 : size;
+}
+
+bool is_counted(Field field) noexcept {
+  return field == Field::String || field == Field::Tag || field == Field::Sized;
+}
+
+// Calls `plain(octets)` for each field of `message[at, end)` that is not a name, and
 // `on_name(name, octets as they stand)` for each that is. The error says why the RDATA is not of
 // this layout.
 template <class Plain, class OnName>
@@ -169,11 +184,9 @@ boost::system::error_code walk_rdata(std::string_view layout, Octets message, st
     std::size_t size = fixed_size(field);
     if (size == 0) {
       size = end - at;
-      if (field == Field::String || field == Field::Tag) {
-        if (size == 0 || size < std::size_t{1} + message[at]) {
-          return make_error_code(WireError::Truncated);
-        }
-        size = std::size_t{1} + message[at];
+      if (is_counted(field)) {
+        size = counted_size(field, within.subspan(at));
+        if (size == 0) return make_error_code(WireError::Truncated);
       }
     }
     if (end - at < size) return make_error_code(WireError::Truncated);
@@ -350,7 +363,8 @@ class Writer {
       flags |= kFlagTC;
     } else {
       authorities = section(message_.authority, false);
-      if (authorities == message_.authority.size()) additionals = section(message_.additional, false);
+      if (authorities == message_.authority.size())
+        additionals = section(message_.additional, false);
     }
     if (opt) {
       out_.push_back(0);
@@ -614,15 +628,11 @@ bool put_svc_value(std::string& text, std::uint16_t key, Octets value) {
     return true;
   };
   switch (key) {
-    case Mandatory:
-      return list(2, [&](Octets k) { text += svc_key(load_u16(k.data())); });
-    case V4Hint:
-      return list(4, [&](Octets a) { put_v4(text, a); });
-    case V6Hint:
-      return list(16, [&](Octets a) { put_v6(text, a); });
+    case Mandatory: return list(2, [&](Octets k) { text += svc_key(load_u16(k.data())); });
+    case V4Hint: return list(4, [&](Octets a) { put_v4(text, a); });
+    case V6Hint: return list(16, [&](Octets a) { put_v6(text, a); });
     case NoDefaultAlpn:
-    case Ohttp:
-      return value.empty();
+    case Ohttp: return value.empty();
     case Port:
       if (value.size() != 2) return false;
       text += '=' + std::to_string(load_u16(value.data()));
@@ -698,30 +708,24 @@ bool put_rdata(std::string& text, std::string_view layout, Octets rdata) {
         const Field field{layout[index++]};
         gap();
         switch (field) {
-          case Field::U8:
-            text += std::to_string(plain[0]);
+          case Field::U8: text += std::to_string(plain[0]); break;
+          case Field::U16: text += std::to_string(load_u16(plain.data())); break;
+          case Field::U32: text += std::to_string(load_u32(plain.data())); break;
+          case Field::U48:
+            text += std::to_string(std::uint64_t{load_u16(plain.data())} << 32 |
+                                   load_u32(plain.data() + 2));
             break;
-          case Field::U16:
+          case Field::Sized:
             text += std::to_string(load_u16(plain.data()));
+            if (plain.size() == 2) break;
+            text += ' ';
+            put_base64(text, plain.subspan(2));
             break;
-          case Field::U32:
-            text += std::to_string(load_u32(plain.data()));
-            break;
-          case Field::V4:
-            put_v4(text, plain);
-            break;
-          case Field::V6:
-            put_v6(text, plain);
-            break;
-          case Field::Type:
-            text += rrtype_to_text(RRType{load_u16(plain.data())});
-            break;
-          case Field::Time:
-            put_time(text, load_u32(plain.data()));
-            break;
-          case Field::String:
-            put_quoted(text, plain.subspan(1));
-            break;
+          case Field::V4: put_v4(text, plain); break;
+          case Field::V6: put_v6(text, plain); break;
+          case Field::Type: text += rrtype_to_text(RRType{load_u16(plain.data())}); break;
+          case Field::Time: put_time(text, load_u32(plain.data())); break;
+          case Field::String: put_quoted(text, plain.subspan(1)); break;
           case Field::Tag:
             good =
                 good && plain.size() > 1 && std::ranges::all_of(plain.subspan(1), [](auto c) {
@@ -729,12 +733,8 @@ bool put_rdata(std::string& text, std::string_view layout, Octets rdata) {
                 });
             text.append(as_key(plain.subspan(1)));
             break;
-          case Field::Strings:
-            good = put_strings(text, plain) && good;
-            break;
-          case Field::Quoted:
-            put_quoted(text, plain);
-            break;
+          case Field::Strings: good = put_strings(text, plain) && good; break;
+          case Field::Quoted: put_quoted(text, plain); break;
           case Field::Hex:
             good = good && !plain.empty();
             put_hex(text, plain);
@@ -743,15 +743,10 @@ bool put_rdata(std::string& text, std::string_view layout, Octets rdata) {
             good = good && !plain.empty();
             put_base64(text, plain);
             break;
-          case Field::TypeBitmap:
-            good = put_type_bitmap(text, plain) && good;
-            break;
-          case Field::SvcParams:
-            good = put_svc_params(text, plain) && good;
-            break;
+          case Field::TypeBitmap: good = put_type_bitmap(text, plain) && good; break;
+          case Field::SvcParams: good = put_svc_params(text, plain) && good; break;
           case Field::Name:
-          case Field::PlainName:
-            break;
+          case Field::PlainName: break;
         }
       },
       [&](const Name& name, Octets in_place) {
@@ -779,7 +774,78 @@ std::string number_to_text(const Table& table, std::uint16_t number, const char*
   return prefix + std::to_string(number);
 }
 
+// ---------------------------------------------------------------------------------------------
+// Checking.
+
+// Whether the rest of some RDATA is what a field that takes the rest may hold.
+bool rest_is_good(Field field, Octets rest) noexcept {
+  switch (field) {
+    case Field::Strings:
+      if (rest.empty()) return false;
+      while (!rest.empty()) {
+        const std::size_t size = std::size_t{1} + rest[0];
+        if (rest.size() < size) return false;
+        rest = rest.subspan(size);
+      }
+      return true;
+    case Field::TypeBitmap:
+      while (!rest.empty()) {
+        if (rest.size() < 2 || rest[1] == 0 || rest[1] > 32) return false;
+        const std::size_t size = std::size_t{2} + rest[1];
+        if (rest.size() < size) return false;
+        rest = rest.subspan(size);
+      }
+      return true;
+    case Field::SvcParams:
+      // Keys in strictly rising order (RFC 9460 2.2).
+      for (int last = -1; !rest.empty();) {
+        if (rest.size() < 4 || load_u16(rest.data()) <= last) return false;
+        last = load_u16(rest.data());
+        const std::size_t size = std::size_t{4} + load_u16(rest.data() + 2);
+        if (rest.size() < size) return false;
+        rest = rest.subspan(size);
+      }
+      return true;
+    default: return true;
+  }
+}
+
 }  // namespace
+
+RdataCheck check_rdata(RRType type, std::span<const std::uint8_t> message, std::size_t at,
+                       std::size_t end) noexcept {
+  // What most records are.
+  if (type == RRType::A) return end - at == 4 ? RdataCheck::Good : RdataCheck::Bad;
+  if (type == RRType::AAAA) return end - at == 16 ? RdataCheck::Good : RdataCheck::Bad;
+  const std::string_view layout = layout_of(type);
+  if (layout.empty()) return RdataCheck::Good;
+  const Octets within = message.first(end);
+  RdataCheck result = RdataCheck::Good;
+  for (const char code : layout) {
+    const Field field{code};
+    if (field == Field::Name || field == Field::PlainName) {
+      bool compressed = false;
+      const std::size_t after = check_name(within, at, &compressed);
+      if (after == 0) return RdataCheck::Bad;
+      if (compressed && field == Field::PlainName) result = RdataCheck::Compressed;
+      at = after;
+      continue;
+    }
+    std::size_t size = fixed_size(field);
+    if (size == 0) {
+      size = end - at;
+      if (is_counted(field)) {
+        size = counted_size(field, within.subspan(at));
+        if (size == 0) return RdataCheck::Bad;
+      } else if (!rest_is_good(field, within.subspan(at))) {
+        return RdataCheck::Bad;
+      }
+    }
+    if (end - at < size) return RdataCheck::Bad;
+    at += size;
+  }
+  return at == end ? result : RdataCheck::Bad;
+}
 
 Result<Message> read_message(std::span<const std::uint8_t> message) {
   return Reader{message}.read();
@@ -795,6 +861,8 @@ std::string rdata_to_text(RRType type, std::span<const std::uint8_t> rdata) {
   if (layout.empty() || !put_rdata(text, layout, rdata)) return generic_rdata(rdata);
   return text;
 }
+
+std::string_view rdata_layout(RRType type) noexcept { return layout_of(type); }
 
 std::string rrtype_to_text(RRType type) {
   const auto number = static_cast<std::uint16_t>(type);

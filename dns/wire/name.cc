@@ -38,10 +38,13 @@ Result<Name> Name::from_text(std::string_view text) noexcept {
     std::uint8_t octet = static_cast<std::uint8_t>(c);
     if (c == '\\') {
       if (i + 1 >= text.size()) return make_error_code(WireError::BadEscape);
-      const auto digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+      const auto digit = [&](std::size_t at) {
+        return at < text.size() && text[at] >= '0' && text[at] <= '9';
+      };
       if (digit(i + 1)) {
         if (!digit(i + 2) || !digit(i + 3)) return make_error_code(WireError::BadEscape);
-        const int value = (text[i + 1] - '0') * 100 + (text[i + 2] - '0') * 10 + (text[i + 3] - '0');
+        const int value =
+            (text[i + 1] - '0') * 100 + (text[i + 2] - '0') * 10 + (text[i + 3] - '0');
         if (value > 255) return make_error_code(WireError::BadEscape);
         octet = static_cast<std::uint8_t>(value);
         i += 3;
@@ -68,13 +71,17 @@ Result<Name> Name::from_message(std::span<const std::uint8_t> message, std::size
   std::size_t at = offset;
   std::size_t lowest = offset;  // pointers must go below the lowest place read so far
   bool jumped = false;
+  // More than a name has labels lead nowhere that fewer would not; without a bound a message of
+  // pointers to pointers would cost the square of its size.
+  std::size_t pointers = 0;
   for (;;) {
     if (at >= message.size()) return make_error_code(WireError::Truncated);
     const std::uint8_t length = message[at];
     if ((length & 0xC0) == 0xC0) {
       if (at + 1 >= message.size()) return make_error_code(WireError::Truncated);
       const std::size_t target = static_cast<std::size_t>((length & 0x3F) << 8) | message[at + 1];
-      if (target >= lowest) return make_error_code(WireError::BadPointer);
+      if (target >= lowest || ++pointers > kMaxLabels)
+        return make_error_code(WireError::BadPointer);
       if (!jumped) *end = at + 2;
       jumped = true;
       lowest = target;
@@ -149,6 +156,29 @@ bool Name::is_at_or_below(NameView zone) const noexcept {
   while (std::size_t{size_} - at > zone.size()) at += std::size_t{1} + octets_[at];
   return std::size_t{size_} - at == zone.size() &&
          std::memcmp(octets_.data() + at, zone.data(), zone.size()) == 0;
+}
+
+std::size_t common_suffix_at(NameView name, NameView known, bool any_case,
+                             std::size_t* known_at) noexcept {
+  std::size_t at = 0;
+  std::size_t other = 0;
+  // Both to the same length, then label by label until the rest is equal.
+  while (name.size() - at > 1) {
+    const std::size_t rest = name.size() - at;
+    const std::size_t known_rest = known.size() - other;
+    if (rest == known_rest) {
+      const NameView mine = name.subspan(at);
+      const NameView its = known.subspan(other);
+      if (any_case ? equal_ignoring_case(mine, its)
+                   : std::equal(mine.begin(), mine.end(), its.begin())) {
+        *known_at = other;
+        return at;
+      }
+    }
+    if (rest >= known_rest) at += std::size_t{1} + name[at];
+    if (known_rest >= rest) other += std::size_t{1} + known[other];
+  }
+  return name.size();
 }
 
 bool equal_ignoring_case(NameView a, NameView b) noexcept {

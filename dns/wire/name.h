@@ -3,8 +3,8 @@
 
 #include <array>
 #include <bit>
-#include <cstring>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,7 +33,8 @@ inline void lower_name_padded(const std::uint8_t* from, std::uint8_t* to,
     Vector v;
     std::memcpy(&v, from + i, 16);
     const Vector distance = v - static_cast<std::uint8_t>('A');
-    v += static_cast<Vector>(distance < static_cast<std::uint8_t>(26)) & static_cast<std::uint8_t>(0x20);
+    v += static_cast<Vector>(distance < static_cast<std::uint8_t>(26)) &
+         static_cast<std::uint8_t>(0x20);
     std::memcpy(to + i, &v, 16);
   }
 }
@@ -114,5 +115,9 @@ class Name {
 // True when the last octets of `name` are `suffix`, on a label boundary, ASCII case ignored.
 [[nodiscard]] bool has_suffix_ignoring_case(NameView name, NameView suffix) noexcept;
 [[nodiscard]] bool equal_ignoring_case(NameView a, NameView b) noexcept;
+// Where what `name` and `known` (wire form) end in alike begins in `name`, whole labels only; its
+// size when that is the root alone. `*known_at` becomes where that is in `known`.
+[[nodiscard]] std::size_t common_suffix_at(NameView name, NameView known, bool any_case,
+                                           std::size_t* known_at) noexcept;
 
 }  // namespace clusterdns::dns

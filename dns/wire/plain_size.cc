@@ -1,30 +1,12 @@
 #include "dns/wire/plain_size.h"
 
+#include "dns/wire/compressed_names.h"
 #include "dns/wire/name.h"
 
 namespace clusterdns::dns {
 namespace {
 
 constexpr std::size_t kRecordHead = 10;  // type, class, TTL, RDLENGTH
-
-// Where compressed names stand in RDATA: octets before the first, and how many follow each other.
-struct NamesAt {
-  std::size_t before;
-  unsigned names;
-};
-
-NamesAt names_in(RRType type) noexcept {
-  switch (type) {
-    case RRType::NS:
-    case RRType::CNAME:
-    case RRType::PTR:
-    case RRType::DNAME: return {0, 1};
-    case RRType::SOA: return {0, 2};
-    case RRType::MX: return {2, 1};
-    case RRType::SRV: return {6, 1};
-    default: return {0, 0};
-  }
-}
 
 }  // namespace
 
@@ -57,11 +39,11 @@ std::size_t plain_size(std::span<const std::uint8_t> message) noexcept {
     total += kRecordHead;
     if (message.size() - at < length) return as_it_is;
     const std::size_t end = at + length;
-    const NamesAt names = names_in(type);
-    if (names.names != 0 && length > names.before) {
+    const CompressedNames names = compressed_names_of(type);
+    if (names.count != 0 && length > names.before) {
       at += names.before;
       total += names.before;
-      for (unsigned k = 0; k < names.names; ++k) {
+      for (unsigned k = 0; k < names.count; ++k) {
         if (!pass_name() || at > end) return as_it_is;
       }
     }

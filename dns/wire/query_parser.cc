@@ -3,37 +3,43 @@
 #include <algorithm>
 #include <bit>
 
+#include "dns/wire/message_reader.h"
+#include "dns/wire/record_walker.h"
+
 namespace clusterdns::dns {
 namespace {
 
-// Offset after an owner name at `at`, which may end in a pointer; 0 when it does not fit.
-std::size_t skip_name(std::span<const std::uint8_t> packet, std::size_t at) noexcept {
-  while (at < packet.size()) {
-    const std::uint8_t length = packet[at];
-    if (length == 0) return at + 1;
-    if ((length & 0xC0) == 0xC0) return at + 2 <= packet.size() ? at + 2 : 0;
-    if ((length & 0xC0) != 0) return 0;
-    at += std::size_t{1} + length;
+// Whether whole options stand in packet[at, end) (RFC 6891 6.1.2).
+bool are_options(const std::uint8_t* packet, std::size_t at, std::size_t end) noexcept {
+  while (at < end) {
+    if (end - at < 4) return false;
+    at += std::size_t{4} + load_u16(packet + at + 2);
   }
-  return 0;
+  return at == end;
 }
 
-// Reads the OPT record's fixed fields (RFC 6891 6.1.3) and checks that its options fill it.
-bool read_opt(std::span<const std::uint8_t> packet, std::size_t start, std::size_t fields,
-              std::size_t rdata, std::size_t end, Query& query) noexcept {
-  if (packet[start] != 0) return false;  // the owner must be the root (RFC 6891 6.1.2)
-  for (std::size_t at = rdata; at < end;) {
-    if (end - at < 4) return false;
-    at += std::size_t{4} + load_u16(packet.data() + at + 2);
-    if (at > end) return false;
-  }
+// Reads the fixed fields of the OPT record in packet[at, end) (RFC 6891 6.1.3) and checks that its
+// options fill it.
+bool read_opt(const std::uint8_t* packet, std::size_t at, std::size_t end, Query& query) noexcept {
+  if (packet[at] != 0) return false;  // the owner must be the root (RFC 6891 6.1.2)
+  if (!are_options(packet, at + kOptRecordSize, end)) return false;
+  const std::uint8_t* const fields = packet + at + 1;
   query.has_edns = true;
-  query.udp_size = load_u16(packet.data() + fields + 2);
-  query.edns_version = packet[fields + 5];
-  query.dnssec_ok = (packet[fields + 6] & 0x80) != 0;
-  query.opt_offset = static_cast<std::uint16_t>(start);
+  query.udp_size = load_u16(fields + 2);
+  query.edns_version = fields[5];
+  query.dnssec_ok = (fields[6] & 0x80) != 0;
+  query.opt_offset = static_cast<std::uint16_t>(at);
   query.opt_end = static_cast<std::uint16_t>(end);
   return true;
+}
+
+// A record that is neither for us nor in our way: it must be what its type says all the same
+// (RFC 1035 4.1.1: "the name server was unable to interpret the query").
+bool can_be_read(std::span<const std::uint8_t> packet, const RecordPlace& record) noexcept {
+  if (check_name(packet, record.owner) == 0) return false;
+  // TSIG signs what stands before it (RFC 8945 5.1).
+  if (record.type == RRType::TSIG && (record.section != 2 || record.after != 0)) return false;
+  return check_rdata(record.type, packet, record.rdata, record.end) != RdataCheck::Bad;
 }
 
 // The records behind the question, of which a query may bring OPT and others in the additional
@@ -43,33 +49,54 @@ bool read_opt(std::span<const std::uint8_t> packet, std::size_t start, std::size
   const std::uint8_t* const p = packet.data();
   // A query brings no records of its own in these sections, but for IXFR's SOA (RFC 1995 3); NSD
   // refuses others too.
-  if (load_u16(p + 6) != 0 || (load_u16(p + 8) != 0 && query.qtype != RRType::IXFR)) {
+  const unsigned authority = load_u16(p + 8);
+  if (load_u16(p + 6) != 0 || (authority != 0 && query.qtype != RRType::IXFR) ||
+      authority + load_u16(p + 10) > kMaxQueryRecords) {
     return Gate::FormErr;
   }
-  const unsigned before_additional = 0u + load_u16(p + 6) + load_u16(p + 8);
-  const unsigned records = before_additional + load_u16(p + 10);
-  for (unsigned i = 0; i < records; ++i) {
-    const std::size_t start = at;
-    at = skip_name(packet, at);
-    if (at == 0 || packet.size() - at < 10) return Gate::FormErr;
-    const std::size_t fields = at;
-    const auto type = RRType{load_u16(p + fields)};
-    const std::size_t rdata = fields + 10;
-    at = rdata + load_u16(p + fields + 8);
-    if (at > packet.size()) return Gate::FormErr;
-    if (type == RRType::OPT) {
+  if (authority == 0 && load_u16(p + 10) == 1 && packet.size() - at >= kOptRecordSize &&
+      p[at] == 0 && load_u16(p + at + 1) == static_cast<std::uint16_t>(RRType::OPT) &&
+      load_u16(p + at + 9) == packet.size() - at - kOptRecordSize) {
+    // An OPT with options, and nothing else: a client with cookies.
+    if (!read_opt(p, at, packet.size(), query)) return Gate::FormErr;
+    return query.edns_version != 0 ? Gate::BadVers : Gate::Pass;
+  }
+  RecordWalker walker(packet, at);
+  RecordPlace record;
+  while (walker.next(record)) {
+    if (record.type == RRType::OPT) {
       // One OPT at most, and only in the additional section (RFC 6891 6.1.1).
-      if (query.has_edns || i < before_additional) return Gate::FormErr;
-      if (!read_opt(packet, start, fields, rdata, at, query)) return Gate::FormErr;
+      if (query.has_edns || record.section != 2) return Gate::FormErr;
+      if (!read_opt(p, record.owner, record.end, query)) return Gate::FormErr;
+    } else if (!can_be_read(packet, record)) {
+      return Gate::FormErr;
     }
   }
-  if (at != packet.size()) return Gate::FormErr;
+  if (!walker.complete()) return Gate::FormErr;
   return query.has_edns && query.edns_version != 0 ? Gate::BadVers : Gate::Pass;
 }
 
-}  // namespace
+// For queries that a gate refuses before all their records are read: whether there is an OPT record
+// all the same. A response has one then, with the DO bit as it came (RFC 6891 6.1.1, RFC 3225
+// section 3).
+[[gnu::cold]] void look_for_opt(std::span<const std::uint8_t> packet, Query& query) noexcept {
+  std::size_t at = kHeaderSize;
+  for (unsigned i = load_u16(packet.data() + 4); i > 0; --i) {
+    at = skip_name(packet, at);
+    if (at == 0 || packet.size() - at < 4) return;
+    at += 4;
+  }
+  RecordWalker walker(packet, at);
+  RecordPlace record;
+  while (walker.next(record)) {
+    if (record.type != RRType::OPT || record.section != 2) continue;
+    (void)read_opt(packet.data(), record.owner, record.end, query);
+    return;
+  }
+}
 
-Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
+[[gnu::always_inline]] inline Gate parse(std::span<const std::uint8_t> packet,
+                                         Query& query) noexcept {
   const std::uint8_t* const p = packet.data();
   const std::size_t size = packet.size();
   query.packet = p;
@@ -85,7 +112,8 @@ Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
   if ((query.flags & (kFlagQR | 0x7800)) != 0) [[unlikely]] {
     return (query.flags & kFlagQR) != 0 ? Gate::Drop : Gate::NotImp;
   }
-  if (load_u16(p + 4) != 1) [[unlikely]] return Gate::FormErr;
+  if (load_u16(p + 4) != 1) [[unlikely]]
+    return Gate::FormErr;
 
   // The question name: uncompressed, at most 255 octets.
   const std::uint8_t* const name = p + kHeaderSize;
@@ -134,6 +162,18 @@ Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
     return query.edns_version == 0 ? Gate::Pass : Gate::BadVers;
   }
   return parse_records(packet, at, query);
+}
+
+}  // namespace
+
+Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept {
+  const Gate gate = parse(packet, query);
+  if (gate == Gate::Pass) [[likely]]
+    return gate;
+  if ((gate == Gate::FormErr || gate == Gate::NotImp) && !query.has_edns) [[unlikely]] {
+    look_for_opt(packet, query);
+  }
+  return gate;
 }
 
 }  // namespace clusterdns::dns

@@ -15,10 +15,14 @@ namespace clusterdns::dns {
 enum class Gate : std::uint8_t {
   Pass,     // a standard query with one question
   Drop,     // shorter than a header, or a response: never answered (no loops between servers)
-  FormErr,  // malformed, or not exactly one question
+  FormErr,  // malformed, not exactly one question, or more than kMaxQueryRecords
   NotImp,   // opcode other than QUERY
   BadVers,  // EDNS version other than 0 (RFC 6891 6.1.3)
 };
+
+// Records that a query may bring. Two have a meaning, OPT and TSIG, and IXFR's SOA (RFC 1995); the
+// rest is read to see whether it is well formed, which more of them could make dear.
+inline constexpr unsigned kMaxQueryRecords = 16;
 
 // Points into the packet it was parsed from. Fields after `flags` hold only as far as the parser
 // came: `question_end` is 0 when there is no question to echo.
@@ -36,8 +40,8 @@ struct Query {
   bool has_edns = false;
   bool dnssec_ok = false;
   std::uint8_t edns_version = 0;
-  std::uint16_t udp_size = 0;      // as the client said; 0 without EDNS
-  std::uint16_t opt_offset = 0;    // where the OPT record starts and ends; only with EDNS
+  std::uint16_t udp_size = 0;    // as the client said; 0 without EDNS
+  std::uint16_t opt_offset = 0;  // where the OPT record starts and ends; only with EDNS
   std::uint16_t opt_end = 0;
 
   // Offset of each label's length octet in `lower`, leftmost label first; then that of the root.
@@ -52,7 +56,8 @@ struct Query {
 };
 
 // REQUIRES: kPadding readable octets follow `packet` (receive buffers have them).
-// Never throws, never reads further than that, never loops. A compressed question name is a FormErr.
+// Never throws, never reads further than that, never loops. A compressed question name is a
+// FormErr.
 [[nodiscard]] Gate parse_query(std::span<const std::uint8_t> packet, Query& query) noexcept;
 
 }  // namespace clusterdns::dns

@@ -4,35 +4,44 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dns/base/octets.h"
+
 namespace clusterdns::dns {
 
 // RR types that are handled by name; any other number is carried through (RFC 3597).
 enum class RRType : std::uint16_t {
-  A = 1,           // RFC 1035 3.4.1
-  NS = 2,          // RFC 1035 3.3.11
-  CNAME = 5,       // RFC 1035 3.3.1
-  SOA = 6,         // RFC 1035 3.3.13
-  PTR = 12,        // RFC 1035 3.3.12
-  HINFO = 13,      // RFC 1035 3.3.2
-  MX = 15,         // RFC 1035 3.3.9
-  TXT = 16,        // RFC 1035 3.3.14
-  AAAA = 28,       // RFC 3596 2.1
-  SRV = 33,        // RFC 2782
-  NAPTR = 35,      // RFC 3403
-  DNAME = 39,      // RFC 6672
-  OPT = 41,        // RFC 6891
-  DS = 43,         // RFC 4034
-  RRSIG = 46,      // RFC 4034
-  NSEC = 47,       // RFC 4034
-  DNSKEY = 48,     // RFC 4034
-  SVCB = 64,       // RFC 9460
-  HTTPS = 65,      // RFC 9460
-  TSIG = 250,      // RFC 8945
-  IXFR = 251,      // RFC 1995
-  AXFR = 252,      // RFC 5936
-  ANY = 255,       // RFC 8482
-  CAA = 257,       // RFC 8659
+  A = 1,        // RFC 1035 3.4.1
+  NS = 2,       // RFC 1035 3.3.11
+  CNAME = 5,    // RFC 1035 3.3.1
+  SOA = 6,      // RFC 1035 3.3.13
+  PTR = 12,     // RFC 1035 3.3.12
+  HINFO = 13,   // RFC 1035 3.3.2
+  MX = 15,      // RFC 1035 3.3.9
+  TXT = 16,     // RFC 1035 3.3.14
+  AAAA = 28,    // RFC 3596 2.1
+  SRV = 33,     // RFC 2782
+  NAPTR = 35,   // RFC 3403
+  DNAME = 39,   // RFC 6672
+  OPT = 41,     // RFC 6891
+  DS = 43,      // RFC 4034
+  RRSIG = 46,   // RFC 4034
+  NSEC = 47,    // RFC 4034
+  DNSKEY = 48,  // RFC 4034
+  SVCB = 64,    // RFC 9460
+  HTTPS = 65,   // RFC 9460
+  TSIG = 250,   // RFC 8945
+  IXFR = 251,   // RFC 1995
+  AXFR = 252,   // RFC 5936
+  ANY = 255,    // RFC 8482
+  CAA = 257,    // RFC 8659
 };
+
+// Types that ask for something other than an RRset: TSIG, IXFR, AXFR, MAILB, MAILA (RFC 6895 3.1,
+// QTYPEs and meta-types, ANY aside), and OPT. Many are answered with more than one message.
+[[nodiscard]] constexpr bool is_meta_type(RRType type) noexcept {
+  const auto number = static_cast<std::uint16_t>(type);
+  return (number >= 249 && number <= 254) || type == RRType::OPT;
+}
 
 enum class RRClass : std::uint16_t { IN = 1, CH = 3, HS = 4, None = 254, Any = 255 };
 
@@ -68,12 +77,12 @@ enum class ExtendedError : std::uint16_t {
   InvalidData = 24,
 };
 
-inline constexpr std::size_t kHeaderSize = 12;        // RFC 1035 4.1.1
-inline constexpr std::size_t kMaxNameSize = 255;      // RFC 1035 2.3.4, with the root label
-inline constexpr std::size_t kMaxLabelSize = 63;      // RFC 1035 2.3.4
-inline constexpr std::size_t kMaxLabels = 127;        // 255 octets hold no more, root left out
-inline constexpr std::size_t kMaxUdpWithoutEdns = 512;  // RFC 1035 4.2.1
-inline constexpr std::size_t kMaxMessageSize = 65535;   // RFC 1035 4.2.2: TCP's length field
+inline constexpr std::size_t kHeaderSize = 12;            // RFC 1035 4.1.1
+inline constexpr std::size_t kMaxNameSize = 255;          // RFC 1035 2.3.4, with the root label
+inline constexpr std::size_t kMaxLabelSize = 63;          // RFC 1035 2.3.4
+inline constexpr std::size_t kMaxLabels = 127;            // 255 octets hold no more, root left out
+inline constexpr std::size_t kMaxUdpWithoutEdns = 512;    // RFC 1035 4.2.1
+inline constexpr std::size_t kMaxMessageSize = 65535;     // RFC 1035 4.2.2: TCP's length field
 inline constexpr std::size_t kMaxPointerTarget = 0x3FFF;  // RFC 1035 4.1.4: 14 bits
 inline constexpr std::size_t kOptRecordSize = 11;         // RFC 6891 6.1.2 without options
 // What fragments on no path in practice; DNS Flag Day 2020.
@@ -87,23 +96,5 @@ inline constexpr std::uint16_t kFlagRD = 0x0100;
 inline constexpr std::uint16_t kFlagRA = 0x0080;
 inline constexpr std::uint16_t kFlagAD = 0x0020;
 inline constexpr std::uint16_t kFlagCD = 0x0010;
-
-[[nodiscard]] constexpr std::uint16_t load_u16(const std::uint8_t* p) noexcept {
-  return static_cast<std::uint16_t>((p[0] << 8) | p[1]);
-}
-[[nodiscard]] constexpr std::uint32_t load_u32(const std::uint8_t* p) noexcept {
-  return (std::uint32_t{p[0]} << 24) | (std::uint32_t{p[1]} << 16) | (std::uint32_t{p[2]} << 8) |
-         std::uint32_t{p[3]};
-}
-constexpr void store_u16(std::uint8_t* p, std::uint16_t v) noexcept {
-  p[0] = static_cast<std::uint8_t>(v >> 8);
-  p[1] = static_cast<std::uint8_t>(v);
-}
-constexpr void store_u32(std::uint8_t* p, std::uint32_t v) noexcept {
-  p[0] = static_cast<std::uint8_t>(v >> 24);
-  p[1] = static_cast<std::uint8_t>(v >> 16);
-  p[2] = static_cast<std::uint8_t>(v >> 8);
-  p[3] = static_cast<std::uint8_t>(v);
-}
 
 }  // namespace clusterdns::dns
