@@ -1,5 +1,9 @@
 #include "dns/query/encoder.h"
 
+#include <algorithm>
+
+#include "dns/wire/compressed_names.h"
+
 namespace clusterdns::dns {
 namespace {
 
@@ -7,14 +11,26 @@ constexpr std::uint16_t kPointerToQuestion = 0xC000 | kHeaderSize;
 // RFC 8914 section 2: option code 15, two octets of INFO-CODE, then text.
 constexpr std::uint16_t kExtendedErrorOption = 15;
 
+// Of an OPT record with options; without them when they are too many for `limit`.
+[[gnu::noinline]] std::size_t opt_size_with_options(const Query& query, const Answer& answer,
+                                                    std::size_t limit) noexcept {
+  std::size_t size = kOptRecordSize;
+  if (answer.error.set) size += 6 + std::strlen(answer.error.text);
+  for (const EdnsOption& option : answer.options()) size += std::size_t{4} + option.size;
+  return query.question_end + size <= limit ? size : kOptRecordSize;
+}
+
 // Octets the OPT record will take at the end of the response; 0 when there is none.
-std::size_t opt_size(const Query& query, const Answer& answer) noexcept {
+std::size_t opt_size(const Query& query, const Answer& answer, std::size_t limit) noexcept {
   if (!query.has_edns) return 0;
-  if (answer.error.set) [[unlikely]] return kOptRecordSize + 6 + std::strlen(answer.error.text);
+  if (answer.error.set || answer.has_options()) [[unlikely]] {
+    return opt_size_with_options(query, answer, limit);
+  }
   return kOptRecordSize;
 }
 
-std::uint8_t* put_opt(const Query& query, const Answer* answer, Rcode rcode,
+// `size` is what opt_size() said; beyond kOptRecordSize there are the options of `answer`.
+std::uint8_t* put_opt(const Query& query, const Answer* answer, std::size_t size, Rcode rcode,
                       std::uint16_t our_udp_size, std::uint8_t* p) noexcept {
   *p++ = 0;
   store_u16(p, static_cast<std::uint16_t>(RRType::OPT));
@@ -23,17 +39,24 @@ std::uint8_t* put_opt(const Query& query, const Answer* answer, Rcode rcode,
   p[5] = 0;
   store_u16(p + 6, query.dnssec_ok ? 0x8000 : 0);
   p += 8;
-  if (answer == nullptr || !answer->error.set) {
-    store_u16(p, 0);
-    return p + 2;
+  store_u16(p, static_cast<std::uint16_t>(size - kOptRecordSize));
+  p += 2;
+  if (size == kOptRecordSize) return p;
+  if (answer->error.set) {
+    const std::size_t text = std::strlen(answer->error.text);
+    store_u16(p, kExtendedErrorOption);
+    store_u16(p + 2, static_cast<std::uint16_t>(2 + text));
+    store_u16(p + 4, static_cast<std::uint16_t>(answer->error.code));
+    std::memcpy(p + 6, answer->error.text, text);
+    p += 6 + text;
   }
-  const std::size_t text = std::strlen(answer->error.text);
-  store_u16(p, static_cast<std::uint16_t>(6 + text));
-  store_u16(p + 2, kExtendedErrorOption);
-  store_u16(p + 4, static_cast<std::uint16_t>(2 + text));
-  store_u16(p + 6, static_cast<std::uint16_t>(answer->error.code));
-  std::memcpy(p + 8, answer->error.text, text);
-  return p + 8 + text;
+  for (const EdnsOption& option : answer->options()) {
+    store_u16(p, option.code);
+    store_u16(p + 2, option.size);
+    if (option.size != 0) std::memcpy(p + 4, option.data, option.size);
+    p += std::size_t{4} + option.size;
+  }
+  return p;
 }
 
 // Copies `count` rows; the owner is patched when it is not the question itself.
@@ -44,7 +67,8 @@ void put_rows(std::uint8_t* to, const std::uint8_t* from, std::size_t row, std::
   } else {
     std::memcpy(to, from, row * count);
   }
-  if (owner == kPointerToQuestion) [[likely]] return;
+  if (owner == kPointerToQuestion) [[likely]]
+    return;
   for (std::size_t i = 0; i < count; ++i) store_u16(to + i * row, owner);
 }
 
@@ -52,7 +76,7 @@ void put_rows(std::uint8_t* to, const std::uint8_t* from, std::size_t row, std::
 
 void Encoder::rewind(std::size_t size) noexcept {
   pos_ = base_ + size;
-  for (std::uint8_t i = 1; i < answer_.name_count; ++i) {
+  for (std::uint16_t i = 1; i < answer_.name_count; ++i) {
     if (answer_.names[i].offset >= size) answer_.names[i].offset = 0;
   }
 }
@@ -62,34 +86,18 @@ bool Encoder::write_compressed(const std::uint8_t* wire, std::size_t size,
   // The longest suffix that some name of the message ends in.
   std::size_t best = size;  // offset in `wire` where the pointer starts; size: none
   std::uint16_t pointer = 0;
-  for (std::uint8_t i = 0; i < answer_.name_count; ++i) {
+  for (std::uint16_t i = 0; i < answer_.name_count; ++i) {
     const AnswerName& known = answer_.names[i];
     if (known.offset == 0) continue;
-    std::size_t skip_wire = 0;
-    std::size_t skip_known = 0;
-    // Both to the same length, then label by label until the rest is equal.
-    while (size - skip_wire > 1) {
-      const std::size_t rest_wire = size - skip_wire;
-      const std::size_t rest_known = known.size - skip_known;
-      if (rest_wire > rest_known) {
-        skip_wire += std::size_t{1} + wire[skip_wire];
-      } else if (rest_known > rest_wire) {
-        skip_known += std::size_t{1} + known.wire[skip_known];
-      } else if (equal_ignoring_case({wire + skip_wire, rest_wire},
-                                     {known.wire + skip_known, rest_known})) {
-        break;
-      } else {
-        skip_wire += std::size_t{1} + wire[skip_wire];
-        skip_known += std::size_t{1} + known.wire[skip_known];
-      }
-    }
-    const std::size_t target = known.offset + skip_known;
+    std::size_t known_at = 0;
+    const std::size_t at =
+        common_suffix_at({wire, size}, {known.wire, known.size}, true, &known_at);
     // A suffix behind a pointer stands elsewhere, and is found there.
-    if (size - skip_wire > 1 && skip_wire < best && skip_known < known.literal &&
-        target <= kMaxPointerTarget) {
-      best = skip_wire;
-      pointer = static_cast<std::uint16_t>(0xC000 | target);
-    }
+    if (at >= best || size - at <= 1 || known_at >= known.literal) continue;
+    const std::size_t target = known.offset + known_at;
+    if (target > kMaxPointerTarget) continue;
+    best = at;
+    pointer = static_cast<std::uint16_t>(0xC000 | target);
   }
   const std::size_t need = pointer != 0 ? best + 2 : size;
   if (room() < need) return false;
@@ -114,6 +122,16 @@ bool Encoder::write_first(std::uint8_t index) noexcept {
   return true;
 }
 
+bool Encoder::write_rdata_name(const std::uint8_t* wire, std::size_t size) noexcept {
+  for (std::uint16_t i = 0; i < answer_.name_count; ++i) {
+    const AnswerName& name = answer_.names[i];
+    if (equal_ignoring_case({name.wire, name.size}, {wire, size})) {
+      return write_name(static_cast<std::uint8_t>(i));
+    }
+  }
+  return write_compressed(wire, size);
+}
+
 bool Encoder::record_head(std::uint8_t owner, RRType type, std::uint32_t ttl) noexcept {
   const std::size_t start = size();
   if (!write_name(owner)) return false;
@@ -122,7 +140,7 @@ bool Encoder::record_head(std::uint8_t owner, RRType type, std::uint32_t ttl) no
     return false;
   }
   store_u16(pos_, static_cast<std::uint16_t>(type));
-  store_u16(pos_ + 2, static_cast<std::uint16_t>(RRClass::IN));
+  store_u16(pos_ + 2, static_cast<std::uint16_t>(rrclass_));
   store_u32(pos_ + 4, ttl);
   pos_ += 8;
   return true;
@@ -174,6 +192,16 @@ Written write_rows(const RRsetRef& rrset, Encoder& encoder) noexcept {
   return fit == count ? Written::All : Written::Part;
 }
 
+void put_address_row(std::uint8_t* row, std::span<const std::uint8_t> address,
+                     std::uint32_t ttl) noexcept {
+  store_u16(row, kPointerToQuestion);
+  store_u16(row + 2, static_cast<std::uint16_t>(address.size() == 4 ? RRType::A : RRType::AAAA));
+  store_u16(row + 4, static_cast<std::uint16_t>(RRClass::IN));
+  store_u32(row + 6, ttl);
+  store_u16(row + 10, static_cast<std::uint16_t>(address.size()));
+  std::copy(address.begin(), address.end(), row + 12);
+}
+
 Written write_cname(const RRsetRef& rrset, Encoder& encoder) noexcept {
   if (!encoder.record_head(rrset.owner, RRType::CNAME, rrset.ttl)) return Written::None;
   std::uint8_t* const rdlength = encoder.position();
@@ -185,8 +213,50 @@ Written write_cname(const RRsetRef& rrset, Encoder& encoder) noexcept {
   return Written::All;
 }
 
+namespace {
+
+// Octets of the wire name at the front of `octets`, its root label included; 0: it is none.
+std::size_t name_size(std::span<const std::uint8_t> octets) noexcept {
+  for (std::size_t at = 0; at < octets.size() && at < kMaxNameSize;) {
+    if (octets[at] == 0) return at + 1;
+    if (octets[at] > kMaxLabelSize) return 0;
+    at += std::size_t{1} + octets[at];
+  }
+  return 0;
+}
+
+// What follows the head of a record of a type that may have compressed names. RDATA that has none
+// where they belong is copied as it is.
+Written write_rdata_with_names(const RRsetRef& rrset, const CompressedNames& names,
+                               Encoder& encoder) noexcept {
+  std::span<const std::uint8_t> left(static_cast<const std::uint8_t*>(rrset.data), rrset.count);
+  if (encoder.room() < 2 + std::min(names.before, left.size())) return Written::None;
+  std::uint8_t* const rdlength = encoder.position();
+  encoder.skip(2);
+  if (left.size() >= names.before) {
+    encoder.bytes(left.data(), names.before);
+    left = left.subspan(names.before);
+    for (unsigned i = 0; i < names.count; ++i) {
+      const std::size_t size = name_size(left);
+      if (size == 0) break;
+      if (!encoder.write_rdata_name(left.data(), size)) return Written::None;
+      left = left.subspan(size);
+    }
+  }
+  if (encoder.room() < left.size()) return Written::None;
+  if (!left.empty()) encoder.bytes(left.data(), left.size());
+  store_u16(rdlength, static_cast<std::uint16_t>(encoder.position() - rdlength - 2));
+  encoder.add_records(1);
+  return Written::All;
+}
+
+}  // namespace
+
 Written write_rdata(const RRsetRef& rrset, Encoder& encoder) noexcept {
   if (!encoder.record_head(rrset.owner, rrset.type, rrset.ttl)) return Written::None;
+  const CompressedNames names = compressed_names_of(rrset.type);
+  if (names.count != 0) [[unlikely]]
+    return write_rdata_with_names(rrset, names, encoder);
   if (encoder.room() < std::size_t{2} + rrset.count) return Written::None;
   encoder.u16(static_cast<std::uint16_t>(rrset.count));
   encoder.bytes(rrset.data, rrset.count);
@@ -197,13 +267,16 @@ Written write_rdata(const RRsetRef& rrset, Encoder& encoder) noexcept {
 namespace {
 
 // The header, once the rest stands there (RFC 1035 4.1.1).
-void put_header(const Query& query, const Answer& answer, bool truncated, std::uint32_t answers,
-                std::uint32_t authorities, std::uint32_t additionals, std::uint8_t* out) noexcept {
-  std::uint32_t flags =
-      kFlagQR | (query.flags & (kFlagRD | kFlagCD)) | (static_cast<std::uint32_t>(answer.rcode) & 0xF);
-  if (answer.authoritative) flags |= kFlagAA;
-  if (answer.recursion_available) flags |= kFlagRA;
-  if (truncated) flags |= kFlagTC;
+// Every answer passes here: in line, and without branches, it takes a fifth fewer instructions.
+[[gnu::always_inline]] inline void put_header(const Query& query, const Answer& answer,
+                                              bool truncated, std::uint32_t answers,
+                                              std::uint32_t authorities, std::uint32_t additionals,
+                                              std::uint8_t* out) noexcept {
+  const std::uint32_t flags = kFlagQR | (query.flags & (kFlagRD | kFlagCD)) |
+                              (static_cast<std::uint32_t>(answer.rcode) & 0xF) |
+                              kFlagAA * std::uint32_t{answer.authoritative} |
+                              kFlagRA * std::uint32_t{answer.recursion_available} |
+                              kFlagTC * std::uint32_t{truncated};
   store_u32(out, (std::uint32_t{query.id} << 16) | flags);
   store_u32(out + 4, (std::uint32_t{1} << 16) | answers);
   store_u32(out + 8, (authorities << 16) | additionals);
@@ -231,9 +304,9 @@ std::size_t encode_rows_alone(const Query& query, Answer& answer, std::uint16_t 
   };
   copy(rrset.rotation, rrset.count);
   copy(0, rrset.rotation);
-  answer.plain_size =
-      static_cast<std::uint32_t>(question + rows + rrset.count * (answer.names[0].size - std::size_t{2}));
-  if (query.has_edns) to = put_opt(query, &answer, answer.rcode, our_udp_size, to);
+  answer.plain_size = static_cast<std::uint32_t>(
+      question + rows + rrset.count * (answer.names[0].size - std::size_t{2}));
+  if (query.has_edns) to = put_opt(query, &answer, reserved, answer.rcode, our_udp_size, to);
   put_header(query, answer, answer.truncated, rrset.count, 0, query.has_edns ? 1 : 0, out);
   return static_cast<std::size_t>(to - out);
 }
@@ -242,13 +315,15 @@ std::size_t encode_rows_alone(const Query& query, Answer& answer, std::uint16_t 
 
 std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_udp_size,
                           std::uint8_t* out, std::size_t limit) noexcept {
-  const std::size_t reserved = opt_size(query, answer);
+  if (answer.overfull) [[unlikely]]
+    answer.give_up();
+  const std::size_t reserved = opt_size(query, answer, limit);
   if (answer.answer_count == 1 && (answer.authority_count | answer.additional_count) == 0) {
-    const std::size_t size =
-        encode_rows_alone(query, answer, our_udp_size, reserved, out, limit);
-    if (size != 0) [[likely]] return size;
+    const std::size_t size = encode_rows_alone(query, answer, our_udp_size, reserved, out, limit);
+    if (size != 0) [[likely]]
+      return size;
   }
-  Encoder encoder(out, limit - reserved, answer);
+  Encoder encoder(out, limit - reserved, answer, query.qclass);
   encoder.skip(kHeaderSize);
   const std::size_t question = query.question_end - kHeaderSize;
   copy_padded(encoder.position(), query.packet + kHeaderSize, question);
@@ -299,11 +374,13 @@ std::size_t encode_answer(const Query& query, Answer& answer, std::uint16_t our_
     }
   }
   counts[2] = encoder.records_;
+  // Glue that did not fit (RFC 9471): its writer says so.
+  truncated = truncated || answer.truncated;
 
   answer.plain_size = static_cast<std::uint32_t>(encoder.size() + encoder.saved_);
   std::uint8_t* end = encoder.position();
   if (query.has_edns) {
-    end = put_opt(query, &answer, answer.rcode, our_udp_size, end);
+    end = put_opt(query, &answer, reserved, answer.rcode, our_udp_size, end);
     ++counts[2];
   }
   put_header(query, answer, truncated, counts[0], counts[1], counts[2], out);
@@ -322,11 +399,13 @@ std::size_t encode_error(const Query& query, Rcode rcode, std::uint16_t our_udp_
   }
   std::uint16_t additional = 0;
   if (query.has_edns) {
-    size = static_cast<std::size_t>(put_opt(query, nullptr, rcode, our_udp_size, out + size) - out);
+    size = static_cast<std::size_t>(
+        put_opt(query, nullptr, kOptRecordSize, rcode, our_udp_size, out + size) - out);
     additional = 1;
   }
-  const auto flags = static_cast<std::uint16_t>(
-      kFlagQR | (query.flags & (0x7800 | kFlagRD | kFlagCD)) | (static_cast<unsigned>(rcode) & 0xF));
+  const auto flags =
+      static_cast<std::uint16_t>(kFlagQR | (query.flags & (0x7800 | kFlagRD | kFlagCD)) |
+                                 (static_cast<unsigned>(rcode) & 0xF));
   store_u16(out, query.id);
   store_u16(out + 2, flags);
   store_u16(out + 4, questions);

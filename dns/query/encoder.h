@@ -14,8 +14,10 @@ namespace clusterdns::dns {
 class Encoder {
  public:
   // Octets are written at `out`, at most `limit` of them.
-  Encoder(std::uint8_t* out, std::size_t limit, Answer& answer) noexcept
-      : base_(out), pos_(out), end_(out + limit), answer_(answer) {}
+  // Records are of class `rrclass`.
+  Encoder(std::uint8_t* out, std::size_t limit, Answer& answer,
+          RRClass rrclass = RRClass::IN) noexcept
+      : base_(out), pos_(out), end_(out + limit), answer_(answer), rrclass_(rrclass) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(pos_ - base_); }
   [[nodiscard]] std::size_t room() const noexcept { return static_cast<std::size_t>(end_ - pos_); }
@@ -25,18 +27,20 @@ class Encoder {
   void rewind(std::size_t size) noexcept;
 
   // REQUIRES: the caller checked room().
-  void u16(std::uint16_t v) noexcept { store_u16(pos_, v); pos_ += 2; }
-  void u32(std::uint32_t v) noexcept { store_u32(pos_, v); pos_ += 4; }
+  void u16(std::uint16_t v) noexcept {
+    store_u16(pos_, v);
+    pos_ += 2;
+  }
+  void u32(std::uint32_t v) noexcept {
+    store_u32(pos_, v);
+    pos_ += 4;
+  }
   void bytes(const void* data, std::size_t size) noexcept {
     std::memcpy(pos_, data, size);
     pos_ += size;
   }
   void skip(std::size_t size) noexcept { pos_ += size; }
 
-  // Octets that write_owner needs at most: a pointer when the name was written before.
-  [[nodiscard]] std::size_t owner_room(std::uint8_t owner) const noexcept {
-    return answer_.names[owner].offset != 0 ? 2 : answer_.names[owner].size;
-  }
   // The compression pointer to names[owner], or 0 when it is not in the message yet.
   [[nodiscard]] std::uint16_t owner_pointer(std::uint8_t owner) const noexcept {
     const std::uint16_t offset = answer_.names[owner].offset;
@@ -46,7 +50,8 @@ class Encoder {
   // False when there is no room (nothing is written then).
   bool write_name(std::uint8_t index) noexcept {
     const AnswerName& name = answer_.names[index];
-    if (name.offset == 0) [[unlikely]] return write_first(index);
+    if (name.offset == 0) [[unlikely]]
+      return write_first(index);
     if (room() < 2) return false;
     u16(static_cast<std::uint16_t>(0xC000 | name.offset));
     saved_ += name.size - std::size_t{2};
@@ -58,7 +63,11 @@ class Encoder {
   bool write_compressed(const std::uint8_t* wire, std::size_t size,
                         std::size_t* literal = nullptr) noexcept;
 
-  // Owner, type, class IN and TTL; RDLENGTH is left to the caller. False without room for these
+  // Writes a name of RDATA, compressed likewise. One of the answer's names that is not in the
+  // message yet can be referred to from then on.
+  bool write_rdata_name(const std::uint8_t* wire, std::size_t size) noexcept;
+
+  // Owner, type, class and TTL; RDLENGTH is left to the caller. False without room for these
   // and RDLENGTH.
   bool record_head(std::uint8_t owner, RRType type, std::uint32_t ttl) noexcept;
 
@@ -87,6 +96,7 @@ class Encoder {
   std::uint8_t* pos_;
   std::uint8_t* end_;
   Answer& answer_;
+  const RRClass rrclass_;
   std::uint32_t records_ = 0;
   std::size_t mark_ = 0;
   std::size_t saved_ = 0;
@@ -99,17 +109,22 @@ class Encoder {
 inline constexpr std::size_t kARowSize = 16;     // RFC 1035 3.4.1 behind a pointer
 inline constexpr std::size_t kAaaaRowSize = 28;  // RFC 3596 2.2 behind a pointer
 Written write_rows(const RRsetRef& rrset, Encoder& encoder) noexcept;
+// Makes such a row of an address of 4 or 16 octets.
+void put_address_row(std::uint8_t* row, std::span<const std::uint8_t> address,
+                     std::uint32_t ttl) noexcept;
 
 // CNAME; `first` is the index of the target in Answer::names.
 Written write_cname(const RRsetRef& rrset, Encoder& encoder) noexcept;
 
-// One record with RDATA `data` of `count` octets, copied as it is.
+// One record with RDATA `data` of `count` octets, names in it in full. They are compressed where
+// RFC 3597 section 4 allows it; all else is copied.
 Written write_rdata(const RRsetRef& rrset, Encoder& encoder) noexcept;
 
-// Encodes the whole response to `query` into `out`, at most `limit` octets, EDNS included.
-// `our_udp_size` is announced in the OPT record. Sets TC when the answer section is incomplete;
-// additional data is left out in silence (RFC 2181 section 9). Returns the size in octets.
-// REQUIRES: limit >= 512.
+// Encodes the whole response to `query` into `out`, at most `limit` octets, EDNS included. An
+// answer that is overfull becomes SERVFAIL; EDNS options that leave no room for the question are
+// left out. `our_udp_size` is announced in the OPT record. Sets TC when the answer section is
+// incomplete; additional data is left out in silence (RFC 2181 section 9). Returns the size in
+// octets. REQUIRES: limit >= 512.
 [[nodiscard]] std::size_t encode_answer(const Query& query, Answer& answer,
                                         std::uint16_t our_udp_size, std::uint8_t* out,
                                         std::size_t limit) noexcept;

@@ -35,10 +35,10 @@ class RouteCounters {
  public:
   // Types that are counted by name; CoreDNS's list. The rest is `other`, index kOtherType.
   static constexpr std::array<RRType, 19> kTypes = {
-      RRType::A,     RRType::AAAA,  RRType::CNAME, RRType::DNSKEY, RRType::DS,
-      RRType::MX,    RRType{50},    RRType::NSEC,  RRType::NS,     RRType::PTR,
-      RRType::RRSIG, RRType::SOA,   RRType::SRV,   RRType::TXT,    RRType::HTTPS,
-      RRType::SVCB,  RRType::IXFR,  RRType::AXFR,  RRType::ANY};
+      RRType::A,     RRType::AAAA, RRType::CNAME, RRType::DNSKEY, RRType::DS,
+      RRType::MX,    RRType{50},   RRType::NSEC,  RRType::NS,     RRType::PTR,
+      RRType::RRSIG, RRType::SOA,  RRType::SRV,   RRType::TXT,    RRType::HTTPS,
+      RRType::SVCB,  RRType::IXFR, RRType::AXFR,  RRType::ANY};
   static constexpr std::size_t kOtherType = kTypes.size();
   // Places of a row of types; a power of two, so that finding one is a shift.
   static constexpr std::size_t kTypePlaces = 32;
@@ -50,6 +50,17 @@ class RouteCounters {
   [[nodiscard]] static constexpr std::int64_t duration_bound_ns(std::size_t i) noexcept {
     return std::int64_t{250'000} << i;
   }
+  // The first of CoreDNS's has nearly all there is: it is kept as nine, from 1/256 of it on.
+  static constexpr std::size_t kFineDurations = 8;
+  using Durations = std::array<std::uint64_t, kFineDurations + kDurationBounds + 1>;
+  // Of a place in Durations, in nanoseconds: what is there took at most that long; the last place
+  // has none.
+  [[nodiscard]] static constexpr double fine_bound_ns(std::size_t i) noexcept {
+    return 250'000.0 / (1U << kFineDurations) * static_cast<double>(std::uint64_t{1} << i);
+  }
+  // In CoreDNS's buckets.
+  [[nodiscard]] static std::array<std::uint64_t, kDurationBounds + 1> coarse(
+      const Durations& fine) noexcept;
   // Rcodes beyond those with names (RFC 6895 2.3) share the last place. A power of two likewise.
   static constexpr std::size_t kRcodes = 32;
   // Rcodes that a server block ends in without an answer of a stage: CoreDNS's plugins return them
@@ -64,7 +75,7 @@ class RouteCounters {
     [[gnu::always_inline]] inline void observe(std::size_t size) noexcept;
   };
   struct DurationHistogram {
-    std::array<Counter, kDurationBounds + 1> buckets;
+    std::array<Counter, std::tuple_size_v<Durations>> buckets;
     Counter sum_ns;
   };
 
@@ -116,8 +127,7 @@ class RouteCounters {
   static const std::array<std::uint8_t, 512> kSizeIndex;  // buckets of the small sizes
   // Those of the larger ones: between 511 and 8191 the bounds are powers of two, less one.
   static std::size_t large_size_index(std::size_t size) noexcept {
-    return size < 8192 ? static_cast<std::size_t>(std::bit_width(size)) - 4
-                       : huge_size_index(size);
+    return size < 8192 ? static_cast<std::size_t>(std::bit_width(size)) - 4 : huge_size_index(size);
   }
   static std::size_t huge_size_index(std::size_t size) noexcept;
 

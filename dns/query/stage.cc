@@ -1,88 +1,53 @@
 #include "dns/query/stage.h"
 
-#include <time.h>
+#include <algorithm>
 
-#include "dns/query/encoder.h"
-#include "dns/wire/plain_size.h"
+#include "dns/query/upstream.h"
 
 namespace clusterdns::dns {
 
-std::int64_t monotonic_ns() noexcept {
-  timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+std::uint32_t WorkerContext::next_turn(NameView name, RRType type, std::uint32_t count) noexcept {
+  const std::size_t hash =
+      std::hash<std::string_view>{}({reinterpret_cast<const char*>(name.data()), name.size()});
+  std::uint16_t& turn = turns[(hash ^ static_cast<std::size_t>(type)) % turns.size()];
+  // Multiples of the golden ratio, modulo 1: they fall everywhere as often.
+  const std::uint32_t place = turn++ * 0x9E3779B1U;
+  return static_cast<std::uint32_t>((std::uint64_t{place} * count) >> 32);
 }
 
-boost::asio::ip::address Endpoint::to_address() const {
-  if (!v6) {
-    return boost::asio::ip::address_v4(
-        {address[0], address[1], address[2], address[3]});
+bool Route::serves(RRClass rrclass) const noexcept {
+  return std::any_of(stages.begin(), stages.end(),
+                     [rrclass](const auto& stage) { return stage->serves(rrclass); });
+}
+
+bool Route::decides_by_rules() const noexcept {
+  return std::any_of(stages.begin(), stages.end(),
+                     [](const auto& stage) { return stage->decides_by_rules(); });
+}
+
+Upstream* find_covering(const Route& route, NameView name) noexcept {
+  for (const auto& stage : route.stages) {
+    Upstream* const upstream = stage->upstream();
+    if (upstream != nullptr && upstream->covers(name)) return upstream;
   }
-  return boost::asio::ip::address_v6(address, scope_id);
-}
-
-std::string Endpoint::to_string() const {
-  const std::string text = to_address().to_string();
-  return v6 ? "[" + text + "]:" + std::to_string(port) : text + ":" + std::to_string(port);
-}
-
-std::unique_ptr<DeferredQuery> QueryContext::defer() {
-  auto deferred = std::make_unique<DeferredQuery>();
-  // The parser's padding travels with the packet, see parse_query.
-  deferred->packet.reserve(query.size + kPadding);
-  deferred->packet.assign(query.packet, query.packet + query.size);
-  deferred->packet.resize(query.size + kPadding, 0);
-  deferred->query = query;
-  deferred->query.packet = deferred->packet.data();
-  deferred->client = client;
-  deferred->local = local;
-  deferred->transport = transport;
-  deferred->limit = limit;
-  deferred->recursion_available = answer.recursion_available;
-  deferred->received_ns = received_ns;
-  deferred->stage = stage;
-  deferred->route = route->shared_from_this();
-  deferred->worker = worker;
-  deferred->channel = make_channel(listener, *this);
-  return deferred;
-}
-
-void DeferredQuery::finish(Answer& answer) noexcept {
-  std::array<std::uint8_t, kMaxMessageSize> buffer;
-  const std::size_t size =
-      encode_answer(query, answer, route->udp_size, buffer.data(), limit);
-  send({buffer.data(), size}, answer.error.set ? answer.error.text : "", answer.plain_size,
-       RouteCounters::is_failure(static_cast<unsigned>(answer.rcode)));
-}
-
-void DeferredQuery::finish_raw(std::span<const std::uint8_t> message) noexcept {
-  const bool wanted = route->counters != nullptr || !route->observers.empty();
-  send(message, {}, wanted ? plain_size(message) : 0, false);
-}
-
-void DeferredQuery::send(std::span<const std::uint8_t> message, std::string_view cause,
-                         std::size_t plain, bool failed) noexcept {
-  if (!channel) return;
-  channel->send(message);
-  channel.reset();
-  if (failed) stage = 0;
-  if (route->counters != nullptr) {
-    RouteCounters::Cell& cell = route->counters->cell(worker->index);
-    RouteCounters::count(cell, {transport == Transport::Tcp, client.v6, query.qtype,
-                                query.dnssec_ok, query.size, failed ? 0 : plain,
-                                message[3] & 0xFU, stage});
-    RouteCounters::observe_duration(cell, monotonic_ns() - received_ns);
-  }
-  if (route->observers.empty()) return;
-  const AnswerObserver::Event event{query,   client, local,                    transport, received_ns,
-                                    message, cause,  route->stage_name(stage), plain};
-  for (const auto& observer : route->observers) observer->on_answer(event, *worker);
+  return nullptr;
 }
 
 Upstream* find_upstream(const Route& route, NameView name, const Endpoint& client) noexcept {
+  Upstream* const upstream = find_covering(route, name);
+  return upstream != nullptr && upstream->allows(client) ? upstream : nullptr;
+}
+
+Upstream* find_next_upstream(const Route& route, const Upstream& passed, NameView name,
+                             const Endpoint& client) noexcept {
+  bool behind = false;
   for (const auto& stage : route.stages) {
     Upstream* const upstream = stage->upstream();
-    if (upstream != nullptr && upstream->covers(name) && upstream->allows(client)) return upstream;
+    if (upstream == nullptr) continue;
+    if (behind && upstream->can_ask() && upstream->covers(name) && upstream->allows(client)) {
+      return upstream;
+    }
+    behind = behind || upstream == &passed;
   }
   return nullptr;
 }

@@ -13,7 +13,7 @@ class WhoamiStage final : public Stage {
  public:
   explicit WhoamiStage(unsigned workers) : scratch_(workers) {}
   [[nodiscard]] std::string_view name() const noexcept override { return "whoami"; }
-  [[nodiscard]] Verdict handle(QueryContext& ctx) noexcept override;
+  [[nodiscard]] Verdict handle(Exchange& exchange) noexcept override;
 
  private:
   struct alignas(128) Scratch {

@@ -1,11 +1,21 @@
 #include "dns/server/responder.h"
 
 #include <algorithm>
+#include <array>
 
 #include "dns/query/encoder.h"
+#include "dns/query/notify.h"
+#include "dns/query/outgoing.h"
+#include "dns/wire/plain_size.h"
+#include "dns/wire/record_walker.h"
 
 namespace clusterdns::dns {
 namespace {
+
+constexpr ExtendedErrorNote kOnlyClassIn{true, ExtendedError::NotSupported,
+                                         "only class IN is served"};
+constexpr ExtendedErrorNote kNoServerBlock{true, ExtendedError::NotAuthoritative,
+                                           "no server block holds this name"};
 
 // What a UDP response may measure (RFC 6891 6.2.3-6.2.5): the client's size, at least 512, at most
 // ours; 512 without EDNS.
@@ -14,115 +24,191 @@ std::size_t udp_limit(const Query& query, std::size_t ours) noexcept {
   return std::min(std::max<std::size_t>(query.udp_size, kMaxUdpWithoutEdns), ours);
 }
 
-// The question is echoed with the class and type as they came; RA tells what this client may do.
-std::size_t refuse(QueryContext& ctx, Rcode rcode, std::uint16_t udp_size, std::uint8_t* out,
-                   std::size_t limit, ExtendedError code, const char* text) noexcept {
-  Answer& answer = ctx.answer;
-  const bool recursion_available = answer.recursion_available;
-  answer.reset(ctx.query.lower.data(), ctx.query.qname_size);
-  answer.recursion_available = recursion_available;
-  answer.rcode = rcode;
-  answer.error = {true, code, text};
-  return encode_answer(ctx.query, answer, udp_size, out, limit);
-}
-
-// Apart from what follows, so that a query that nobody looks at pays nothing for it.
-[[gnu::noinline]] void notify(QueryContext& ctx, const Route& route, unsigned stage,
-                              std::span<const std::uint8_t> response) noexcept {
-  // As it is counted: a failure is nobody's answer.
-  if (RouteCounters::is_failure(static_cast<unsigned>(ctx.answer.rcode))) stage = 0;
-  const AnswerObserver::Event event{
-      ctx.query,       ctx.client, ctx.local,
-      ctx.transport,   ctx.received_ns,
-      response,        ctx.answer.error.set ? ctx.answer.error.text : "",
-      route.stage_name(stage), ctx.answer.plain_size};
-  for (const auto& observer : route.observers) observer->on_answer(event, *ctx.worker);
-}
-
-// Counts an answer that was made from memory and shows it to the observers. `stage` as
-// QueryContext::stage. Returns `size`, the response's octets at `out`.
-[[gnu::always_inline]] inline std::size_t observed(QueryContext& ctx, const Route& route,
-                                                   unsigned stage, const std::uint8_t* out,
-                                                   std::size_t size) noexcept {
-  if (RouteCounters* const counters = route.counters.get(); counters != nullptr) {
-    RouteCounters::Cell& cell = counters->cell(ctx.worker->index);
-    const auto rcode = static_cast<unsigned>(ctx.answer.rcode);
-    const bool failed = RouteCounters::is_failure(rcode);
-    RouteCounters::count(
-        cell, {ctx.transport == Transport::Tcp, ctx.client.v6, ctx.query.qtype, ctx.query.dnssec_ok,
-               ctx.query.size, failed ? 0 : ctx.answer.plain_size, rcode, failed ? 0 : stage});
-    RouteCounters::defer_duration(cell, ctx.worker->open_durations);
+// Shows what came to no server block to whoever wants to see that; of `size` octets at `out`.
+[[gnu::noinline]] std::size_t tell_gate(const Exchange& exchange, const ListenerRoutes& routes,
+                                        const std::uint8_t* out, std::size_t size) noexcept {
+  const AnswerObserver::Event event{exchange.query,
+                                    exchange.client,
+                                    exchange.local,
+                                    exchange.transport,
+                                    exchange.received_ns,
+                                    {out, size},
+                                    {},
+                                    {},
+                                    size == 0 ? 0 : plain_size({out, size})};
+  for (const auto& observer : routes.observers()) {
+    observer->on_unanswered(event, AnswerObserver::Fate::Gate, *exchange.worker);
   }
-  if (!route.observers.empty()) [[unlikely]] notify(ctx, route, stage, {out, size});
   return size;
+}
+
+std::size_t at_gate(const Exchange& exchange, const ListenerRoutes& routes, const std::uint8_t* out,
+                    std::size_t size) noexcept {
+  return routes.observers().empty() ? size : tell_gate(exchange, routes, out, size);
 }
 
 // A query that no server block is for; CoreDNS counts those apart.
-std::size_t refuse_unrouted(QueryContext& ctx, const ListenerRoutes& routes, std::uint8_t* out,
-                            std::size_t limit, ExtendedError code, const char* text) noexcept {
-  const std::size_t size =
-      refuse(ctx, Rcode::Refused, kDefaultUdpSize, out, limit, code, text);
+[[gnu::noinline]] std::size_t refuse_unrouted(Exchange& exchange, const ListenerRoutes& routes,
+                                              std::uint8_t* out, std::size_t limit,
+                                              const ExtendedErrorNote& error) noexcept {
+  exchange.fail(Rcode::Refused, error);
+  const Query& query = exchange.query;
+  const Answer& answer = exchange.answer;
+  const std::size_t size = encode_answer(query, exchange.answer, kDefaultUdpSize, out, limit);
   if (routes.dropped != nullptr) {
-    RouteCounters::Cell& cell = routes.dropped->cell(ctx.worker->index);
+    RouteCounters::Cell& cell = routes.dropped->cell(exchange.worker->index);
     // CoreDNS adds its OPT, made of the query's without the options, before it counts these.
     const std::size_t options =
-        ctx.query.has_edns ? ctx.query.opt_end - ctx.query.opt_offset - kOptRecordSize : 0;
-    RouteCounters::count(cell, {ctx.transport == Transport::Tcp, ctx.client.v6, ctx.query.qtype,
-                                ctx.query.dnssec_ok, ctx.query.size - options,
-                                ctx.answer.plain_size + (ctx.query.has_edns ? kOptRecordSize : 0),
+        query.has_edns ? query.opt_end - query.opt_offset - kOptRecordSize : 0;
+    RouteCounters::count(cell, {exchange.transport == Transport::Tcp, exchange.client.v6,
+                                query.qtype, query.dnssec_ok, query.size - options,
+                                answer.plain_size + (query.has_edns ? kOptRecordSize : 0),
                                 static_cast<unsigned>(Rcode::Refused), 0});
-    RouteCounters::defer_duration(cell, ctx.worker->open_durations);
+    RouteCounters::defer_duration(cell, exchange.worker->open_durations);
   }
+  return at_gate(exchange, routes, out, size);
+}
+
+[[gnu::noinline]] std::size_t end_at_gate(const Exchange& exchange, const ListenerRoutes& routes,
+                                          Gate gate, std::uint8_t* out,
+                                          std::size_t limit) noexcept {
+  Rcode rcode = Rcode::FormErr;
+  switch (gate) {
+    case Gate::Drop: return at_gate(exchange, routes, out, 0);
+    case Gate::NotImp: rcode = Rcode::NotImp; break;
+    case Gate::BadVers: rcode = Rcode::BadVers; break;
+    case Gate::FormErr:
+    case Gate::Pass: break;
+  }
+  return at_gate(exchange, routes, out,
+                 encode_error(exchange.query, rcode, kDefaultUdpSize, out, limit));
+}
+
+// A NOTIFY (RFC 1996): an answer when a stage of the block that holds the zone knows it, else 0.
+// What it says of the zone is looked at by nobody: who wants to know asks.
+[[gnu::noinline]] std::size_t take_notify(Exchange& exchange, const ListenerRoutes& routes,
+                                          std::span<const std::uint8_t> request, std::uint8_t* out,
+                                          std::size_t limit) noexcept {
+  // Header and question as a query has them. Primaries bring the SOA along, which is not looked at.
+  Query& query = exchange.query;
+  const std::size_t name_end = skip_name(request, kHeaderSize);
+  std::array<std::uint8_t, kHeaderSize + kMaxNameSize + 4 + kPadding> question{};
+  const std::size_t size_of_question = name_end + 4;
+  if (name_end == 0 || request.size() < size_of_question ||
+      size_of_question + kPadding > question.size()) {
+    return 0;
+  }
+  std::copy_n(request.begin(), size_of_question, question.begin());
+  std::fill_n(question.begin() + 2, kHeaderSize - 2, std::uint8_t{0});
+  question[5] = 1;  // QDCOUNT
+  // What the parser has found of OPT behind it.
+  const Query whole = query;
+  const Gate gate = parse_query({question.data(), size_of_question}, query);
+  query.packet = whole.packet;
+  query.size = whole.size;
+  query.id = whole.id;
+  query.flags = whole.flags;
+  query.has_edns = whole.has_edns;
+  query.dnssec_ok = whole.dnssec_ok;
+  query.udp_size = whole.udp_size;
+  query.opt_offset = whole.opt_offset;
+  query.opt_end = whole.opt_end;
+  if (gate != Gate::Pass || load_u16(request.data() + 4) != 1) return 0;
+  if (query.qtype != RRType::SOA || query.qclass != RRClass::IN) return 0;
+  const std::shared_ptr<const Route>* const found = routes.find(query);
+  if (found == nullptr) return 0;
+  for (const auto& stage : (*found)->stages) {
+    auto* const target = dynamic_cast<NotifyTarget*>(stage.get());
+    if (target == nullptr) continue;
+    const NotifyTarget::Told told = target->notified(query.name(), exchange.client);
+    if (told == NotifyTarget::Told::NotMine) continue;
+    const bool taken = told == NotifyTarget::Told::Taken;
+    const std::size_t size =
+        encode_error(query, taken ? Rcode::NoError : Rcode::Refused, kDefaultUdpSize, out, limit);
+    if (taken) out[2] |= kFlagAA >> 8;
+    return at_gate(exchange, routes, out, size);
+  }
+  return 0;
+}
+
+[[nodiscard]] bool is_notify(std::span<const std::uint8_t> request) noexcept {
+  constexpr std::uint16_t kOpcodeBits = 0x7800;
+  return request.size() >= kHeaderSize && (load_u16(request.data() + 2) & kOpcodeBits) >> 11 ==
+                                              static_cast<std::uint16_t>(Opcode::Notify);
+}
+
+// What a batch sends of an exchange that waits, or that ends in silence: nothing.
+[[gnu::noinline]] std::size_t silent(const Exchange& exchange, Verdict verdict) noexcept {
+  // One that waits is another by now, and may have ended.
+  if (verdict == Verdict::Drop) tell_dropped(exchange);
+  return 0;
+}
+
+// What is sent now of an exchange that has passed the stages with `verdict`.
+[[gnu::always_inline]] inline std::size_t leave(Exchange& exchange, Verdict verdict,
+                                                std::uint8_t* out) noexcept {
+  if (verdict != Verdict::Answered) [[unlikely]] {
+    if (verdict != Verdict::Next) return silent(exchange, verdict);
+    exchange.refuse_unanswered();
+  }
+  if (exchange.filter_count != 0) [[unlikely]] {
+    const Verdict filtered = exchange.run_filters();
+    if (filtered != Verdict::Answered) return silent(exchange, filtered);
+  }
+  const std::size_t size = exchange.encode(out);
+  account<Duration::Batch>(exchange, {out, size});
   return size;
+}
+
+// A question of another class than IN that some stage serves.
+[[gnu::noinline]] std::size_t respond_in_class(Exchange& exchange, std::uint8_t* out) noexcept {
+  return leave(exchange, exchange.pass_any_class(0), out);
 }
 
 }  // namespace
 
-std::size_t respond(QueryContext& ctx, const ListenerRoutes& routes,
+std::size_t respond(Exchange& exchange, const ListenerRoutes& routes,
                     std::span<const std::uint8_t> request, std::uint8_t* out,
                     std::size_t limit) noexcept {
-  Query& query = ctx.query;
-  switch (parse_query(request, query)) {
-    case Gate::Pass: break;
-    case Gate::Drop: return 0;
-    case Gate::FormErr: return encode_error(query, Rcode::FormErr, kDefaultUdpSize, out, limit);
-    case Gate::NotImp: return encode_error(query, Rcode::NotImp, kDefaultUdpSize, out, limit);
-    case Gate::BadVers: return encode_error(query, Rcode::BadVers, kDefaultUdpSize, out, limit);
+  Query& query = exchange.query;
+  if (const Gate gate = parse_query(request, query); gate != Gate::Pass) [[unlikely]] {
+    if (gate == Gate::NotImp && is_notify(request)) {
+      const std::size_t size = take_notify(exchange, routes, request, out, limit);
+      if (size != 0) return size;
+      (void)parse_query(request, query);
+    }
+    return end_at_gate(exchange, routes, gate, out, limit);
   }
-  ctx.answer.reset(query.lower.data(), query.qname_size);
-  const std::size_t size_limit = ctx.transport == Transport::Udp
+  exchange.filter_count = 0;
+  const std::size_t size_limit = exchange.transport == Transport::Udp
                                      ? std::min(limit, udp_limit(query, kDefaultUdpSize))
                                      : limit;
-  if (query.qclass != RRClass::IN) [[unlikely]] {
-    return refuse_unrouted(ctx, routes, out, size_limit, ExtendedError::NotSupported,
-                           "only class IN is served");
-  }
   const std::shared_ptr<const Route>* const found = routes.find(query);
-  ctx.answer.recursion_available = routes.recursion_available(ctx.client);
+  exchange.recursion_available = routes.recursion_available(exchange.client);
+  const bool other_class = query.qclass != RRClass::IN;
+  if (other_class && (found == nullptr || !(*found)->serves(query.qclass))) [[unlikely]] {
+    exchange.recursion_available = false;
+    return refuse_unrouted(exchange, routes, out, size_limit, kOnlyClassIn);
+  }
   if (found == nullptr) [[unlikely]] {
-    return refuse_unrouted(ctx, routes, out, size_limit, ExtendedError::NotAuthoritative,
-                           "no server block holds this name");
+    return refuse_unrouted(exchange, routes, out, size_limit, kNoServerBlock);
   }
   const Route& route = **found;
-  ctx.route = &route;
-  ctx.limit = route.udp_size == kDefaultUdpSize || ctx.transport == Transport::Tcp
-                  ? size_limit
-                  : std::min(limit, udp_limit(query, route.udp_size));
-  ctx.stage = 0;
-  for (const auto& stage : route.stages) {
-    ++ctx.stage;
-    switch (stage->handle(ctx)) {
-      case Verdict::Next: continue;
-      case Verdict::Answered:
-        return observed(ctx, route, ctx.stage, out,
-                        encode_answer(query, ctx.answer, route.udp_size, out, ctx.limit));
-      case Verdict::Deferred:
-      case Verdict::Drop: return 0;
-    }
-  }
-  return observed(ctx, route, 0, out,
-                  refuse(ctx, Rcode::Refused, route.udp_size, out, ctx.limit,
-                         ExtendedError::NotAuthoritative, "no stage answers for this name"));
+  exchange.route = &route;
+  exchange.limit = route.udp_size == kDefaultUdpSize || exchange.transport == Transport::Tcp
+                       ? size_limit
+                       : std::min(limit, udp_limit(query, route.udp_size));
+  exchange.start_answer();
+  if (other_class) [[unlikely]]
+    return respond_in_class(exchange, out);
+  return leave(exchange, exchange.pass_through(0), out);
+}
+
+std::size_t respond_malformed(Exchange& exchange, const ListenerRoutes& routes,
+                              std::span<const std::uint8_t> beginning, std::uint8_t* out,
+                              std::size_t limit) noexcept {
+  const Gate gate = parse_query(beginning, exchange.query);
+  return end_at_gate(exchange, routes, gate == Gate::Drop ? gate : Gate::FormErr, out, limit);
 }
 
 }  // namespace clusterdns::dns

@@ -40,7 +40,7 @@ bool same_peer(const msghdr& a, const msghdr& b) noexcept {
 SegmentMerger::SegmentMerger(int fd) noexcept {
   // Zero is the socket's default: only messages that ask for it are cut.
   const int none = 0;
-  enabled_ = ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
+  known_ = ::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &none, sizeof none) == 0;
 }
 
 unsigned SegmentMerger::gather(std::span<const mmsghdr> batch) noexcept {
@@ -66,7 +66,11 @@ unsigned SegmentMerger::gather(std::span<const mmsghdr> batch) noexcept {
 }
 
 std::span<mmsghdr> SegmentMerger::merge(std::span<mmsghdr> batch) noexcept {
-  if (!enabled_ || batch.size() < 2 || batch.size() > kBatch) return batch;
+  if (!known_ || batch.size() < 2 || batch.size() > kBatch) return batch;
+  if (rest_ != 0) [[unlikely]] {
+    --rest_;
+    return batch;
+  }
   const unsigned peers = gather(batch);
   if (peers == batch.size()) return batch;
   unsigned messages = 0;
@@ -119,6 +123,8 @@ void SegmentMerger::send(std::span<mmsghdr> batch, int fd) noexcept {
     const int n =
         ::sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT);
     if (n > 0) {
+      if (refusals_ != 0) [[unlikely]]
+        succeeded(messages.first(static_cast<std::size_t>(n)));
       messages = messages.subspan(static_cast<std::size_t>(n));
     } else if (errno != EINTR) {
       // A full send buffer drops this one; anything else is a peer that cannot be reached. Neither
@@ -129,16 +135,25 @@ void SegmentMerger::send(std::span<mmsghdr> batch, int fd) noexcept {
   }
 }
 
+void SegmentMerger::succeeded(std::span<const mmsghdr> messages) noexcept {
+  for (const mmsghdr& message : messages) {
+    if (message.msg_hdr.msg_iovlen > 1 && refusals_ != 0) --refusals_;
+  }
+}
+
 void SegmentMerger::failed(const mmsghdr& message, int fd, int error) noexcept {
   msghdr header = message.msg_hdr;
   if (header.msg_iovlen < 2) return;
-  // Longer than a link takes (EINVAL, EMSGSIZE), no checksums from the device or IPsec on the way
-  // (EIO), or unknown after all. A full buffer drops the message, as a full wire would.
-  if (error != EINVAL && error != EMSGSIZE && error != EIO && error != EOPNOTSUPP &&
-      error != ENOPROTOOPT) {
-    return;
+  // EINVAL and EMSGSIZE are about this peer: the way to it takes less at once, or it has no address
+  // to send to. A full buffer drops the message, as a full wire would. What is left speaks about
+  // the device or the route (no checksums from it, IPsec: EIO), or the option is unknown after all;
+  // only that counts, for no packet of one client may slow down the others.
+  const bool about_peer = error == EINVAL || error == EMSGSIZE;
+  if (!about_peer && error != EIO && error != EOPNOTSUPP && error != ENOPROTOOPT) return;
+  if (!about_peer && ++refusals_ == kRefusals) {
+    refusals_ = 0;
+    rest_ = kRest;
   }
-  if (++refusals_ == kRefusals) enabled_ = false;
   header.msg_controllen -= kSegmentControl;
   if (header.msg_controllen == 0) header.msg_control = nullptr;
   header.msg_iovlen = 1;

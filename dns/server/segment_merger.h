@@ -27,8 +27,10 @@ class SegmentMerger {
   // Octets of control data that a message may bring along; as much as the socket reads into.
   static constexpr std::size_t kControlRoom = 64;
   // A kernel, a route (IPsec) or a device that cannot segment says so every time. After so many
-  // refusals this stops trying.
+  // refusals more than successes, nothing is merged for the next kRest batches: they cost a system
+  // call each, and the route may change.
   static constexpr unsigned kRefusals = 8;
+  static constexpr unsigned kRest = 10'000;
 
   // `fd` is a UDP socket. Merges nothing where the kernel does not know the option.
   explicit SegmentMerger(int fd) noexcept;
@@ -47,18 +49,22 @@ class SegmentMerger {
   // what the kernel does not take is dropped, as a full wire would.
   void send(std::span<mmsghdr> batch, int fd) noexcept;
 
-  [[nodiscard]] bool enabled() const noexcept { return enabled_; }
+  // Whether the next batch would be merged.
+  [[nodiscard]] bool enabled() const noexcept { return known_ && rest_ == 0; }
 
  private:
   static constexpr std::size_t kSegmentControl = CMSG_SPACE(sizeof(std::uint16_t));
   // Open addressing, at most half full.
   static constexpr unsigned kSlots = 2 * kBatch;
 
+  // These have left; those that were merged speak against a rest.
+  void succeeded(std::span<const mmsghdr> messages) noexcept;
   // Gathers the batch by peer; returns the number of peers.
   unsigned gather(std::span<const mmsghdr> batch) noexcept;
 
-  bool enabled_;
+  bool known_;  // to the kernel
   unsigned refusals_ = 0;
+  unsigned rest_ = 0;  // batches
   // Numbers of messages, counted from one; zero is none.
   std::array<std::uint8_t, kSlots> first_{};  // of a peer, by hash
   std::array<std::uint8_t, kBatch> next_{};   // of the same peer, by falling size

@@ -2,9 +2,11 @@
 
 #include <netinet/in.h>
 
+#include <cassert>
+#include <cerrno>
 #include <cstring>
 
-#include "dns/forward/upstream_address.h"
+#include "dns/net/endpoint.h"
 
 namespace clusterdns::dns {
 namespace {
@@ -39,15 +41,22 @@ class UdpReply final : public ReplyChannel {
     if (control_size_ != 0) std::memcpy(control_, header.msg_control, control_size_);
   }
   void send(std::span<const std::uint8_t> message) noexcept override {
+    replies_->add(make_header(), message);
+  }
+  void send_oddly(std::span<const std::uint8_t> message, const OddSending& how) noexcept override {
+    replies_->send_alone(make_header(), message, how.other_port);
+  }
+
+ private:
+  [[nodiscard]] msghdr make_header() noexcept {
     msghdr header{};
     header.msg_name = &name_;
     header.msg_namelen = name_size_;
     header.msg_control = control_size_ != 0 ? control_ : nullptr;
     header.msg_controllen = control_size_;
-    replies_->add(header, message);
+    return header;
   }
 
- private:
   std::shared_ptr<UdpReplies> replies_;
   sockaddr_storage name_{};
   socklen_t name_size_;
@@ -57,21 +66,23 @@ class UdpReply final : public ReplyChannel {
 
 }  // namespace
 
-UdpListener::UdpListener(Worker& worker, const ListenAddress& address, int socket,
+UdpListener::UdpListener(Worker& worker, const ListenAddress& address, Descriptor socket,
                          const ListenerRoutes& routes)
     : worker_(worker),
       address_(address),
       socket_(*worker.context().io),
-      fd_(socket),
+      fd_(socket.get()),
       wildcard_(address.address.is_unspecified()),
       local_(make_endpoint(address.address, address.port)),
       routes_(&routes),
       // Not zeroed: pages are touched only when datagrams fill them.
       buffers_(std::make_unique_for_overwrite<Buffers>()),
-      merger_(socket),
-      replies_(std::make_shared<UdpReplies>(*worker.context().io, socket)) {
+      merger_(fd_),
+      rest_timer_(*worker.context().io),
+      replies_(std::make_shared<UdpReplies>(*worker.context().io, fd_)) {
   socket_.assign(address.address.is_v6() ? boost::asio::ip::udp::v6() : boost::asio::ip::udp::v4(),
-                 socket);
+                 fd_);
+  (void)socket.release();
   Buffers& b = *buffers_;
   for (unsigned i = 0; i < kBatch; ++i) {
     b.in_vec[i] = {b.request[i], kMaxUdpRequest};
@@ -96,15 +107,32 @@ void UdpListener::wait() {
   socket_.async_wait(boost::asio::ip::udp::socket::wait_read,
                      [this](const boost::system::error_code& error) {
                        if (error) return;  // closed
-                       serve(kBatchesPerTurn);
+                       waiting_ = false;
+                       if (serve(kBatchesPerTurn) == Left::Failed) return rest();
                        wait();
                      });
+  waiting_ = true;
 }
 
-void UdpListener::read_endpoints(unsigned i, QueryContext& ctx) const noexcept {
+void UdpListener::rest() {
+  rest_timer_.expires_after(kRest);
+  rest_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    waiting_ = false;
+    wait();
+  });
+  waiting_ = true;
+}
+
+void UdpListener::read_endpoints(unsigned i, Exchange& exchange) const noexcept {
   const Buffers& b = *buffers_;
-  store_endpoint(b.peer[i], ctx.client);
+  store_endpoint(b.peer[i], exchange.client);
   if (!wildcard_) return;
+  if ((b.in[i].msg_hdr.msg_flags & MSG_CTRUNC) != 0) [[unlikely]] {
+    // Part of a message is worse than none: then the route decides on the address, too.
+    buffers_->in[i].msg_hdr.msg_controllen = 0;
+    return;
+  }
   // The address that was asked, for the reply (the kernel takes it from the control data) and for
   // stages that care.
   const msghdr& header = b.in[i].msg_hdr;
@@ -113,48 +141,66 @@ void UdpListener::read_endpoints(unsigned i, QueryContext& ctx) const noexcept {
     if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
       in_pktinfo info;
       std::memcpy(&info, CMSG_DATA(c), sizeof info);
-      std::memcpy(ctx.local.address.data(), &info.ipi_addr, 4);
-      // Reply from the asked address; the route decides on the interface.
-      info.ipi_spec_dst = info.ipi_addr;
+      std::memcpy(exchange.local.address.data(), &info.ipi_addr, 4);
+      // Reply from the asked address, which is what ipi_spec_dst holds; when a broadcast was asked,
+      // it is the interface's own. The route decides on the interface.
       info.ipi_ifindex = 0;
       std::memcpy(CMSG_DATA(c), &info, sizeof info);
     } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
       in6_pktinfo info;
       std::memcpy(&info, CMSG_DATA(c), sizeof info);
-      std::memcpy(ctx.local.address.data(), &info.ipi6_addr, 16);
-      if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) info.ipi6_ifindex = 0;
+      std::memcpy(exchange.local.address.data(), &info.ipi6_addr, 16);
+      if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr)) {
+        info.ipi6_addr = in6addr_any;  // no source for an answer: the interface has one
+      } else if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) {
+        info.ipi6_ifindex = 0;
+      }
       std::memcpy(CMSG_DATA(c), &info, sizeof info);
     }
   }
 }
 
-bool UdpListener::serve(unsigned batches) noexcept {
+UdpListener::Left UdpListener::serve(unsigned batches) noexcept {
+  // The scratch of the worker, and all that a batch refers to, would be written over.
+  assert(!worker_.reclaim().inside(worker_.context().index) && "a batch inside another");
   Buffers& b = *buffers_;
-  QueryContext& ctx = worker_.scratch();
+  Exchange& exchange = worker_.scratch();
   for (unsigned round = 0; round < batches; ++round) {
     // What upstreams said meanwhile does not wait for more than one batch.
     replies_->flush();
     const int received = ::recvmmsg(fd_, b.in.data(), kBatch, MSG_DONTWAIT, nullptr);
-    if (received <= 0) return false;
-    ctx.received_ns = monotonic_ns();
-    ctx.transport = Transport::Udp;
-    ctx.worker = &worker_.context();
-    ctx.make_channel = &UdpListener::make_channel;
-    ctx.local = local_;
+    if (received <= 0) {
+      // Nothing there, or a datagram that turned out to be damaged. ECONNABORTED comes once, when
+      // somebody ends the socket from outside (`ss -K`).
+      const bool usual = received == 0 || errno == EAGAIN || errno == EWOULDBLOCK ||
+                         errno == EINTR || errno == ECONNABORTED;
+      return usual ? Left::Nothing : Left::Failed;
+    }
+    exchange.received_ns = monotonic_ns();
+    exchange.transport = Transport::Udp;
+    exchange.worker = &worker_.context();
+    exchange.make_channel = &UdpListener::make_channel;
+    exchange.local = local_;
     unsigned answers = 0;
     std::uint8_t* place_for_response = b.responses;
     worker_.reclaim().enter(worker_.context().index);
     for (unsigned i = 0; i < static_cast<unsigned>(received); ++i) {
       msghdr& header = b.in[i].msg_hdr;
-      read_endpoints(i, ctx);
+      read_endpoints(i, exchange);
+      // Nobody can be answered there (RFC 6335 6), and the kernel refuses to.
+      if (exchange.client.port == 0) [[unlikely]]
+        continue;
       const std::span<const std::uint8_t> request(b.request[i], b.in[i].msg_len);
       // What make_channel needs to know.
       struct Place {
         UdpListener* self;
         const msghdr* header;
       } place{this, &header};
-      ctx.listener = &place;
-      const std::size_t size = respond(ctx, *routes_, request, place_for_response, kResponseRoom);
+      exchange.listener = &place;
+      const std::size_t size =
+          (header.msg_flags & MSG_TRUNC) == 0
+              ? respond(exchange, *routes_, request, place_for_response, kResponseRoom)
+              : respond_malformed(exchange, *routes_, request, place_for_response, kResponseRoom);
       if (size == 0) continue;
       mmsghdr& out = b.out[answers];
       b.out_vec[answers] = {place_for_response, size};
@@ -173,7 +219,7 @@ bool UdpListener::serve(unsigned batches) noexcept {
       }
     }
     worker_.reclaim().leave(worker_.context().index);
-    worker_.end_batch(ctx.received_ns, static_cast<unsigned>(received));
+    worker_.end_batch(exchange.received_ns, static_cast<unsigned>(received));
     // The peers' addresses must stay until it is sent.
     send(answers);
     // The kernel has written the lengths that it filled.
@@ -184,12 +230,12 @@ bool UdpListener::serve(unsigned batches) noexcept {
     }
     // One alone is a quiet time: waiting costs what looking again would. After several, more have
     // come meanwhile, as a rule, and looking is cheaper than going through the reactor.
-    if (received == 1) return false;
+    if (received == 1) return Left::Nothing;
   }
-  return true;
+  return Left::More;
 }
 
-std::unique_ptr<ReplyChannel> UdpListener::make_channel(void* place_pointer, const QueryContext&) {
+std::unique_ptr<ReplyChannel> UdpListener::make_channel(void* place_pointer) {
   struct Place {
     UdpListener* self;
     const msghdr* header;

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
-#include <boost/asio/ip/udp.hpp>
 #include <sys/socket.h>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
 
+#include "dns/base/descriptor.h"
 #include "dns/server/configuration.h"
 #include "dns/server/responder.h"
 #include "dns/server/segment_merger.h"
@@ -19,16 +22,25 @@ namespace clusterdns::dns {
 
 class UdpListener {
  public:
-  // Takes over the native socket. `routes` belongs to the worker's configuration.
-  UdpListener(Worker& worker, const ListenAddress& address, int socket,
+  // `socket` is bound. `routes` belongs to the worker's configuration, the present one or the next.
+  UdpListener(Worker& worker, const ListenAddress& address, Descriptor socket,
               const ListenerRoutes& routes);
   ~UdpListener();
 
   void start() { wait(); }
-  void set_routes(const ListenerRoutes& routes) noexcept { routes_ = &routes; }
+  // After an exception ended a handler: waits again, if it does not.
+  void rearm() {
+    if (!waiting_) wait();
+  }
+  void follow(const Configuration::Listener& listener) noexcept { routes_ = &listener.routes; }
   [[nodiscard]] const ListenAddress& address() const noexcept { return address_; }
-  // Answers at most `batches` batches of what waits in the socket; true when more may wait.
-  bool serve(unsigned batches) noexcept;
+  enum class Left : std::uint8_t {
+    Nothing,  // or little: look when the socket says so
+    More,     // more may wait
+    Failed,   // the socket does; looking again at once would fail again
+  };
+  // Answers at most `batches` batches of what waits in the socket.
+  Left serve(unsigned batches) noexcept;
 
  private:
   // Datagrams read by one system call. 64 amortises its cost to a few nanoseconds; more only adds
@@ -63,19 +75,24 @@ class UdpListener {
   void wait();
   // Sends the first `count` responses of the batch.
   void send(unsigned count) noexcept { merger_.send(std::span(buffers_->out).first(count), fd_); }
-  void read_endpoints(unsigned i, QueryContext& ctx) const noexcept;
-  static std::unique_ptr<ReplyChannel> make_channel(void* self, const QueryContext& ctx);
+  void read_endpoints(unsigned i, Exchange& exchange) const noexcept;
+  // How long reading rests when the socket fails.
+  static constexpr std::chrono::milliseconds kRest{10};
+  void rest();
+  static std::unique_ptr<ReplyChannel> make_channel(void* self);
 
   Worker& worker_;
   ListenAddress address_;
   boost::asio::ip::udp::socket socket_;
   int fd_;
-  bool wildcard_;  // bound to any address: replies name the one that was asked
+  bool wildcard_;         // bound to any address: replies name the one that was asked
   const Endpoint local_;  // the bound address; on wildcards the port alone is true
   const ListenerRoutes* routes_;
   std::unique_ptr<Buffers> buffers_;
   SegmentMerger merger_;
+  boost::asio::steady_timer rest_timer_;
   std::shared_ptr<UdpReplies> replies_;
+  bool waiting_ = false;
 };
 
 }  // namespace clusterdns::dns

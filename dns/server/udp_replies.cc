@@ -1,11 +1,29 @@
 #include "dns/server/udp_replies.h"
 
+#include <netinet/in.h>
+
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include <boost/asio/post.hpp>
 
+#include "dns/base/descriptor.h"
+
 namespace clusterdns::dns {
+
+namespace {
+
+void send_by(int fd, const msghdr& header, std::span<const std::uint8_t> message) noexcept {
+  iovec vector{const_cast<std::uint8_t*>(message.data()), message.size()};
+  msghdr alone = header;
+  alone.msg_iov = &vector;
+  alone.msg_iovlen = 1;
+  alone.msg_flags = 0;
+  (void)::sendmsg(fd, &alone, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+}  // namespace
 
 struct UdpReplies::Buffers {
   explicit Buffers(int fd) : merger(fd) {}
@@ -55,12 +73,26 @@ void UdpReplies::add(const msghdr& header, std::span<const std::uint8_t> message
   } catch (...) {
     // No memory to wait in: it goes at once.
   }
-  iovec vector{const_cast<std::uint8_t*>(message.data()), message.size()};
-  msghdr alone = header;
-  alone.msg_iov = &vector;
-  alone.msg_iovlen = 1;
-  alone.msg_flags = 0;
-  (void)::sendmsg(fd_, &alone, MSG_DONTWAIT | MSG_NOSIGNAL);
+  send_by(fd_, header, message);
+}
+
+void UdpReplies::send_alone(const msghdr& header, std::span<const std::uint8_t> message,
+                            bool other_port) noexcept {
+  if (fd_ < 0) return;
+  flush();
+  if (!other_port) return send_by(fd_, header, message);
+  sockaddr_storage local{};
+  socklen_t size = sizeof local;
+  if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&local), &size) != 0) return;
+  // The port stands in the same place for both families.
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  std::memset(reinterpret_cast<std::uint8_t*>(&local) + offsetof(sockaddr_in, sin_port), 0, 2);
+  const Descriptor other(::socket(local.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (other.get() < 0 ||
+      ::bind(other.get(), reinterpret_cast<const sockaddr*>(&local), size) != 0) {
+    return;
+  }
+  send_by(other.get(), header, message);
 }
 
 void UdpReplies::close() noexcept {

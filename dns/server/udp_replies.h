@@ -31,6 +31,10 @@ class UdpReplies : public std::enable_shared_from_this<UdpReplies> {
   // Sends `message` soon, to the peer and with the control data (of at most kControlRoom octets) of
   // `header`. All is copied. Does nothing once closed.
   void add(const msghdr& header, std::span<const std::uint8_t> message) noexcept;
+  // The same, at once, behind what waits: an empty message too, and from another port of the same
+  // address if need be.
+  void send_alone(const msghdr& header, std::span<const std::uint8_t> message,
+                  bool other_port) noexcept;
   // Sends what waits.
   void flush() noexcept {
     if (count_ != 0) send_all();
@@ -40,7 +44,8 @@ class UdpReplies : public std::enable_shared_from_this<UdpReplies> {
 
  private:
   static constexpr unsigned kBatch = SegmentMerger::kBatch;
-  // Octets of the answers of a batch; most are short. What is longer than half of it goes by itself.
+  // Octets of the answers of a batch; most are short. What is longer than half of it goes by
+  // itself.
   static constexpr std::size_t kRoom = 32 * 1024;
   struct Buffers;
 

@@ -2,74 +2,78 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <span>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/post.hpp>
 
+#include "dns/base/descriptor.h"
+#include "dns/concurrent/reclaim.h"
 #include "dns/query/stage.h"
 #include "dns/server/configuration.h"
-#include "dns/server/reclaim.h"
+#include "dns/server/tcp_connection.h"
 
 namespace clusterdns::dns {
 
 class UdpListener;
 class TcpListener;
 
-struct TcpLimits {
-  // Connections of one worker. 1,024 with the smallest buffers are 8 MiB; busy resolvers of one
-  // node hold a handful. The one that was idle longest makes room for a new one.
-  std::size_t max_connections = 1024;
-  // Seconds without a complete message; RFC 7766 6.2.3 asks for a few seconds.
-  unsigned idle_seconds = 10;
-  // Seconds a begun message, or the peer's reading of our answers, may stand still.
-  unsigned stall_seconds = 5;
-};
-
-// Native handles of one listener's sockets, bound and (TCP) listening; owned by who holds it.
+// One listener's sockets for one worker: bound, not listening yet.
 struct ListenerSockets {
   ListenAddress address;  // the port that was bound
-  int udp = -1;
-  int tcp = -1;
+  Descriptor udp;         // none with TLS
+  Descriptor tcp;
 };
 
-// Owns everything its thread touches. start(), apply() and stop() are called by the control thread.
+// Owns everything its thread touches. start(), stop() and post() are called by the control thread.
 class Worker {
  public:
-  Worker(unsigned index, unsigned count, ReclaimDomain& reclaim, TcpLimits limits);
+  Worker(unsigned index, unsigned count, ReclaimDomain& reclaim, const TcpLimits& limits);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   void start();
-  // From the next batch on, `configuration` is served on its listeners. `opened` are sockets for
-  // those that are new; listeners that are gone are closed. Runs `done` on this worker's thread
-  // when it has happened, with the configuration that was replaced (to be released elsewhere).
-  void apply(std::shared_ptr<const Configuration> configuration,
-             std::vector<ListenerSockets> opened,
-             std::function<void(std::shared_ptr<const Configuration>)> done);
   // Closes all sockets and ends the thread. Deferred queries get no answer.
   void stop();
+  // Runs `call` on this worker's thread. Throws std::bad_alloc.
+  template <class Call>
+  void post(Call call) {
+    boost::asio::post(io_, std::move(call));
+  }
+
+  // --- on the worker's thread, by post() ---
+  // A new configuration in two steps, so that all workers take it or none does. prepare() makes
+  // what it needs here; whatever can fail fails in it, by an exception, and leaves nothing behind.
+  // `opened` are sockets for the listeners that are new.
+  void prepare(std::shared_ptr<const Configuration> configuration,
+               std::vector<ListenerSockets> opened);
+  // Serves what was prepared from the next batch on, with at most so many TCP connections.
+  // Listeners that are gone are closed. Returns the configuration that was replaced, to be released
+  // elsewhere.
+  [[nodiscard]] std::shared_ptr<const Configuration> commit(std::size_t tcp_connections) noexcept;
+  // Undoes prepare(). Returns what was prepared, to be released elsewhere.
+  std::shared_ptr<const Configuration> abandon() noexcept;
 
   // --- for the listeners, on the worker's thread ---
   [[nodiscard]] WorkerContext& context() noexcept { return context_; }
-  [[nodiscard]] QueryContext& scratch() noexcept { return scratch_; }
-  [[nodiscard]] const TcpLimits& tcp_limits() const noexcept { return limits_; }
+  [[nodiscard]] Exchange& scratch() noexcept { return scratch_; }
+  [[nodiscard]] TcpConnections& tcp_connections() noexcept { return tcp_connections_; }
   [[nodiscard]] ReclaimDomain& reclaim() noexcept { return reclaim_; }
-  // Room for one response over TCP.
-  [[nodiscard]] std::span<std::uint8_t> message_room() noexcept {
-    return {message_room_.get(), kMaxMessageSize};
-  }
-  // UDP goes first: answers what waits on every UDP socket. TCP code calls this between its turns,
-  // so that no load on TCP keeps UDP waiting for longer than a few of them.
-  void serve_udp_first() noexcept;
-  // After each batch of `queries` that began at `started_ns`: notes when queries came last and gives
-  // the durations to who counts them.
+  [[nodiscard]] TcpScratch& tcp_scratch() noexcept { return *tcp_scratch_; }
+  // UDP goes first: answers what waits on every UDP socket. TCP code calls this behind its turns,
+  // so that no load on TCP keeps UDP waiting for longer than a few of them. REQUIRES: not inside a
+  // turn or a batch, with which it shares scratch().
+  // After `long_turn`, which took as long as several, it is done at once.
+  void serve_udp_first(bool long_turn = false) noexcept;
+  void count_panic() noexcept { activity_.panics.add(1); }
+  // After each batch of `queries` that began at `started_ns`: notes when queries came last and
+  // gives the durations to whoever counts them.
   void end_batch(std::int64_t started_ns, unsigned queries) noexcept {
     if (queries == 0) return;
     activity_.queries.add(queries);
@@ -87,6 +91,9 @@ class Worker {
   }
   // Exceptions that ended a handler; what the handler was about is lost.
   [[nodiscard]] std::uint64_t panics() const noexcept { return activity_.panics.get(); }
+  [[nodiscard]] const TcpFigures& tcp_figures() const noexcept {
+    return tcp_connections_.figures();
+  }
 
  private:
   // Written by this worker's thread only, on a cache line of its own.
@@ -96,20 +103,33 @@ class Worker {
     std::atomic<std::int64_t> last_ns{0};
   };
 
-  void do_apply(std::shared_ptr<const Configuration> configuration,
-                std::vector<ListenerSockets> opened);
+  // What a configuration that is not served yet has here.
+  struct Prepared {
+    std::shared_ptr<const Configuration> configuration;
+    std::vector<std::shared_ptr<Stage>> attached;
+    std::vector<std::shared_ptr<Stage>> gone;  // of the one before, to be detached
+    std::vector<std::unique_ptr<UdpListener>> udp;
+    std::vector<std::unique_ptr<TcpListener>> tcp;
+    std::vector<std::unique_ptr<TcpListener>> tcp_gone;  // room for those that close
+  };
+
+  void run() noexcept;
+  // Every listener waits again for what comes, after an exception ended some handler.
+  void rearm() noexcept;
+  void close_all() noexcept;
 
   WorkerContext context_;
   Activity activity_;
   ReclaimDomain& reclaim_;
-  TcpLimits limits_;
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::shared_ptr<const Configuration> configuration_;
   std::vector<std::unique_ptr<UdpListener>> udp_;
   std::vector<std::unique_ptr<TcpListener>> tcp_;
-  QueryContext scratch_;
-  std::unique_ptr<std::uint8_t[]> message_room_;
+  std::optional<Prepared> prepared_;
+  Exchange scratch_;
+  std::unique_ptr<TcpScratch> tcp_scratch_;
+  TcpConnections tcp_connections_;
   unsigned tcp_turns_ = 0;
   std::thread thread_;
 };
