@@ -1,75 +1,20 @@
 #include "dns/cache/answer_cache.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
 
-#include "dns/query/encoder.h"
-#include "dns/wire/plain_size.h"
+#include "dns/base/hash.h"
+#include "dns/base/random.h"
 
 namespace clusterdns::dns {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-// RFC 7871 section 6.
-constexpr std::uint16_t kClientSubnetOption = 8;
-// What is kept without a TTL to go by, seconds; CoreDNS's.
-constexpr std::uint32_t kTtlWithoutRecords = 5;
-
-// What tells entries of one name and type apart: the answers differ with it (RFC 4035 3.2,
-// RFC 6840 5.7).
-constexpr std::uint8_t kDnssecOk = 1;
-constexpr std::uint8_t kCheckingDisabled = 2;
-constexpr std::uint8_t kAuthenticData = 4;
-
-std::uint8_t key_flags(const Query& query) noexcept {
-  return static_cast<std::uint8_t>((query.dnssec_ok ? kDnssecOk : 0) |
-                                   ((query.flags & kFlagCD) != 0 ? kCheckingDisabled : 0) |
-                                   ((query.flags & kFlagAD) != 0 ? kAuthenticData : 0));
-}
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-std::uint64_t random_seed() noexcept {
-  std::uint64_t seed = 0;
-  while (::getrandom(&seed, sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) {
-  }
-  return seed;
-}
-
-bool at_or_below_any(NameView name, const std::vector<Name>& zones) noexcept {
-  return std::any_of(zones.begin(), zones.end(), [name](const Name& zone) {
-    return has_suffix_ignoring_case(name, zone.view());
-  });
-}
-
-bool has_client_subnet(const Query& query) noexcept {
-  if (!query.has_edns) return false;
-  std::size_t at = query.opt_offset + kOptRecordSize;
-  while (at + 4 <= query.opt_end) {
-    if (load_u16(query.packet + at) == kClientSubnetOption) return true;
-    at += std::size_t{4} + load_u16(query.packet + at + 2);
-  }
-  return false;
-}
-
-// Offset after the name at `at`; 0 when it does not end within the message.
-std::size_t skip_name(std::span<const std::uint8_t> message, std::size_t at) noexcept {
-  while (at < message.size()) {
-    const std::uint8_t length = message[at];
-    if (length == 0) return at + 1;
-    if ((length & 0xC0) == 0xC0) return at + 2 <= message.size() ? at + 2 : 0;
-    if (length > kMaxLabelSize) return 0;
-    at += std::size_t{1} + length;
-  }
-  return 0;
-}
+// The most that is kept without an SOA to go by, seconds (RFC 2308 section 5: it SHOULD NOT be);
+// CoreDNS's.
+constexpr std::uint32_t kTtlWithoutSoa = 5;
+constexpr std::uint16_t kStaleNXDomain = 19;  // RFC 8914 4.20
 
 void count(std::atomic<std::uint64_t>& counter) noexcept {
   // One writer: no read-modify-write needed.
@@ -86,46 +31,55 @@ class AnswerCache::Entry {
  public:
   std::int64_t stored_ns = 0;
   std::uint64_t hash = 0;
+  WireSections sections;     // of what stands behind
   std::uint32_t life = 0;    // seconds
   std::uint32_t octets = 0;  // of the whole allocation
-  std::uint32_t saved = 0;   // octets that compression saved in the upstream's message
   std::uint16_t flags = 0;   // second word of the header
+  std::uint16_t rcode = 0;
   std::uint16_t qtype = 0;
-  std::uint16_t begin = 0;                 // where the records start in a message
-  std::array<std::uint16_t, 3> end{};      // where each section ends
-  std::array<std::uint16_t, 3> records{};  // of each section
+  std::uint16_t extended_error = 0;
+  bool has_extended_error = false;
+  AnswerKind what = AnswerKind::Data;
   std::uint8_t qname_size = 0;
   std::uint8_t key = 0;
   CacheKind kind = CacheKind::Success;
-  // Asked for since the hand came by. The one thing that readers write, once.
+  // Asked for since the hand came by; written once by readers.
   std::atomic<bool> used{false};
+  // Where the next answer starts. Workers that meet here may use a place twice, which is as fair.
+  std::atomic<std::uint32_t> turn{0};
+  // For prefetch: how often it was given without a long gap, and when last. Workers that meet may
+  // count once.
+  std::atomic<std::uint32_t> hits{0};
+  std::atomic<std::int64_t> last_hit_ns{0};
+  // Not before then is the question asked again while this entry is here.
+  std::atomic<std::int64_t> next_refresh_ns{0};
 
-  [[nodiscard]] std::uint8_t* name() noexcept {
-    return reinterpret_cast<std::uint8_t*>(this + 1);
-  }
+  [[nodiscard]] std::uint8_t* name() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
   [[nodiscard]] const std::uint8_t* name() const noexcept {
     return reinterpret_cast<const std::uint8_t*>(this + 1);
   }
-  // The octet that has offset `at` in a message.
-  [[nodiscard]] const std::uint8_t* octet(std::size_t at) const noexcept {
-    return name() + name_room(qname_size) + (at - begin);
-  }
-  [[nodiscard]] const std::uint16_t* ttl_offsets() const noexcept {
-    const std::size_t size = std::size_t{end[2]} - begin;
-    return reinterpret_cast<const std::uint16_t*>(name() + name_room(qname_size) + size + size % 2);
-  }
-  [[nodiscard]] std::size_t record_count() const noexcept {
-    return std::size_t{records[0]} + records[1] + records[2];
+  [[nodiscard]] std::int64_t age(std::int64_t now_ns) const noexcept {
+    // Negative when another worker stored it after this one's batch began.
+    return std::max<std::int64_t>(now_ns - stored_ns, 0) / kSecond;
   }
   // Seconds left; 0: over.
   [[nodiscard]] std::uint32_t left(std::int64_t now_ns) const noexcept {
-    // Negative when another worker stored it after this one's batch began.
-    const std::int64_t age = std::max<std::int64_t>(now_ns - stored_ns, 0) / kSecond;
-    return age >= life ? 0 : life - static_cast<std::uint32_t>(age);
+    const std::int64_t seconds = age(now_ns);
+    return seconds >= life ? 0 : life - static_cast<std::uint32_t>(seconds);
   }
-  [[nodiscard]] bool is_for(const Query& query, std::uint8_t flags_of_key) const noexcept {
-    return qname_size == query.qname_size && qtype == static_cast<std::uint16_t>(query.qtype) &&
-           key == flags_of_key && equal_padded(name(), query.lower.data(), qname_size);
+  [[nodiscard]] bool has_data() const noexcept {
+    return what == AnswerKind::Data || what == AnswerKind::LeadsOn;
+  }
+  // True for one of those who see this at the same time.
+  [[nodiscard]] bool claim_refresh(std::int64_t now_ns) noexcept {
+    std::int64_t next = next_refresh_ns.load(std::memory_order_relaxed);
+    return now_ns >= next && next_refresh_ns.compare_exchange_strong(next, now_ns + kRefreshLasts,
+                                                                     std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool is_for(const CacheQuestion& question) const noexcept {
+    return qname_size == question.name.size() &&
+           qtype == static_cast<std::uint16_t>(question.type) && key == question.key &&
+           equal_padded(name(), question.name.data(), qname_size);
   }
 
   // Even, with the padding that equal_padded() wants.
@@ -133,57 +87,6 @@ class AnswerCache::Entry {
     return (size + 8 + 7) / 8 * 8;
   }
 };
-
-// What examine() finds.
-struct AnswerCache::Plan {
-  CacheKind kind = CacheKind::Success;
-  std::uint32_t life = 0;
-  std::size_t begin = 0;
-  std::array<std::size_t, 3> end{};
-  std::array<std::uint16_t, 3> records{};
-  std::array<std::uint16_t, kMaxRecords> ttl_offsets;  // of all sections, in order
-};
-
-namespace {
-
-// Writes one section of an entry: `data` is the entry, `first` the section, `ttl` the TTL of all
-// its records. The records go where they stood in the upstream's message, so that the compression
-// pointers in them stay true.
-Written write_section(const RRsetRef& section, Encoder& encoder) noexcept {
-  const auto& entry = *static_cast<const AnswerCache::Entry*>(section.data);
-  const std::size_t index = section.first;
-  const std::size_t begin = index == 0 ? entry.begin : entry.end[index - 1];
-  std::size_t end = entry.end[index];
-  if (encoder.size() != begin) return Written::None;  // a section before it was left out
-  const std::uint16_t* offsets = entry.ttl_offsets();
-  for (std::size_t i = 0; i < index; ++i) offsets += entry.records[i];
-  std::size_t records = entry.records[index];
-  if (end - begin > encoder.room()) {
-    // Whole records from the front. A TTL, RDLENGTH and RDATA end a record.
-    const std::size_t last = begin + encoder.room();
-    std::size_t fits = 0;
-    end = begin;
-    for (; fits < records; ++fits) {
-      const std::size_t ttl = offsets[fits];
-      const std::size_t next = ttl + 6 + load_u16(entry.octet(ttl + 4));
-      if (next > last) break;
-      end = next;
-    }
-    records = fits;
-    // Only an answer, or what makes a negative one, is worth asking again over TCP (RFC 2181 9).
-    if (records == 0) return index == 1 && entry.records[0] != 0 ? Written::All : Written::None;
-  }
-  std::uint8_t* const at = encoder.position();
-  std::memcpy(at, entry.octet(begin), end - begin);
-  for (std::size_t i = 0; i < records; ++i) store_u32(at + (offsets[i] - begin), section.ttl);
-  encoder.skip(end - begin);
-  encoder.add_records(static_cast<std::uint32_t>(records));
-  // Known of all sections together, and told with the first of them.
-  if (begin == entry.begin && records == entry.records[index]) encoder.add_saved(entry.saved);
-  return records == entry.records[index] ? Written::All : Written::Part;
-}
-
-}  // namespace
 
 AnswerCache::AnswerCache(CacheOptions options, ReclaimDomain& reclaim)
     : options_([&] {
@@ -214,27 +117,19 @@ AnswerCache::~AnswerCache() {
   }
 }
 
-bool AnswerCache::in_zones(NameView name) const noexcept {
-  for (const Name& zone : options_.zones) {
-    if (zone.is_root() || has_suffix_ignoring_case(name, zone.view())) return true;
-  }
-  return false;
+bool AnswerCache::takes(const CacheQuestion& question) const noexcept {
+  if (!question.recursive) return false;
+  // ANY is what the upstream happens to have (RFC 8482).
+  if (is_meta_type(question.type) || question.type == RRType::ANY) return false;
+  return options_.zones.contains(question.name);
 }
 
-bool AnswerCache::takes(const Query& query) const noexcept {
-  if ((query.flags & kFlagRD) == 0 || query.qclass != RRClass::IN) return false;
-  // QTYPEs and meta-types, RFC 6895 3.1. ANY is what the upstream happens to have (RFC 8482).
-  const auto type = static_cast<std::uint16_t>(query.qtype);
-  if ((type >= 249 && type <= 255) || query.qtype == RRType::OPT) return false;
-  return in_zones(query.name()) && !has_client_subnet(query);
-}
-
-std::uint64_t AnswerCache::hash_of(const Query& query, std::uint8_t flags) const noexcept {
+std::uint64_t AnswerCache::hash_of(const CacheQuestion& question) const noexcept {
   constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15;  // 2^64 divided by the golden ratio
-  const std::uint8_t* data = query.lower.data();
-  std::size_t size = query.qname_size;
-  std::uint64_t h = seed_ ^ (static_cast<std::uint64_t>(query.qtype) << 16) ^
-                    (std::uint64_t{flags} << 8) ^ size;
+  const std::uint8_t* data = question.name.data();
+  std::size_t size = question.name.size();
+  std::uint64_t h = seed_ ^ (static_cast<std::uint64_t>(question.type) << 16) ^
+                    (std::uint64_t{question.key} << 8) ^ size;
   for (; size >= 8; size -= 8, data += 8) {
     std::uint64_t word;
     std::memcpy(&word, data, 8);
@@ -248,157 +143,212 @@ std::uint64_t AnswerCache::hash_of(const Query& query, std::uint8_t flags) const
   return mix(h, 0xD6E8FEB86659FD93);
 }
 
-const AnswerCache::Entry* AnswerCache::find(const Query& query, std::int64_t now_ns,
-                                            unsigned worker) noexcept {
-  CacheCounters& counters = counters_[worker];
-  count(counters.requests);
-  const std::uint8_t flags = key_flags(query);
-  const std::uint64_t hash = hash_of(query, flags);
+AnswerCache::Entry* AnswerCache::look_up(const CacheQuestion& question,
+                                         std::uint64_t hash) const noexcept {
   const std::uint64_t tag = hash >> 48;
   const Bucket& bucket = buckets_[hash & (buckets_.size() - 1)];
   for (const auto& slot : bucket.slots) {
     const std::uint64_t word = slot.load(std::memory_order_acquire);
     if (word == 0 || word >> 48 != tag) continue;
     auto* const entry = reinterpret_cast<Entry*>(word & kPointerBits);
-    if (!entry->is_for(query, flags)) continue;
-    if (entry->left(now_ns) == 0) break;
-    if (!entry->used.load(std::memory_order_relaxed)) {
-      entry->used.store(true, std::memory_order_relaxed);
-    }
-    count(counters.hits[static_cast<std::size_t>(entry->kind)]);
-    return entry;
+    if (entry->is_for(question)) return entry;
   }
-  count(counters.misses);
   return nullptr;
 }
 
-bool AnswerCache::examine(const Query& query, std::span<const std::uint8_t> reply,
-                          Plan& plan) const noexcept {
-  if (reply.size() < kHeaderSize || reply.size() > kMaxMessage) return false;
-  const std::uint16_t flags = load_u16(reply.data() + 2);
-  if ((flags & kFlagTC) != 0 || load_u16(reply.data() + 4) != 1) return false;
-  std::size_t at = query.question_end;
-  if (at > reply.size() ||
-      !equal_ignoring_case(reply.subspan(kHeaderSize, query.qname_size), query.name())) {
-    return false;
+const AnswerCache::Entry* AnswerCache::find(const CacheQuestion& question, std::int64_t now_ns,
+                                            unsigned worker) noexcept {
+  CacheCounters& counters = counters_[worker];
+  count(counters.requests);
+  Entry* const entry = look_up(question, hash_of(question));
+  if (entry == nullptr || (entry->left(now_ns) == 0 && !is_stale(*entry, now_ns))) {
+    count(counters.misses);
+    return nullptr;
   }
-  plan.begin = at;
-
-  constexpr std::uint32_t kNoTtl = 0xFFFFFFFF;
-  std::uint32_t least_ttl = kNoTtl;
-  bool soa = false;
-  bool referral = false;
-  bool alias = false;
-  bool data = false;
-  std::size_t records = 0;
-  std::size_t opt_end = 0;
-  for (std::size_t section = 0; section < 3; ++section) {
-    const unsigned declared = load_u16(reply.data() + 6 + 2 * section);
-    for (unsigned i = 0; i < declared; ++i) {
-      const std::size_t start = at;
-      at = skip_name(reply, at);
-      if (at == 0 || reply.size() - at < 10) return false;
-      const RRType type{load_u16(reply.data() + at)};
-      const std::size_t ttl_at = at + 4;
-      const std::size_t rdata_size = load_u16(reply.data() + at + 8);
-      at += 10 + rdata_size;
-      if (at > reply.size()) return false;
-      if (type == RRType::OPT) {
-        // Each message has its own (RFC 6891 6.2.1). Pointers of what follows it would go wrong.
-        if (section != 2 || i + 1 != declared || reply[start] != 0) return false;
-        if (reply[ttl_at] != 0) return false;  // an rcode that a client without EDNS cannot be told
-        opt_end = at;
-        at = start;
-        continue;
-      }
-      // Signs this message alone, RFC 8945.
-      if (type == RRType::TSIG) return false;
-      if (records == kMaxRecords) return false;
-      plan.ttl_offsets[records++] = static_cast<std::uint16_t>(ttl_at);
-      ++plan.records[section];
-      std::uint32_t ttl = load_u32(reply.data() + ttl_at);
-      if (ttl > 0x7FFFFFFF) ttl = 0;  // RFC 2181 section 8
-      if (section == 0) {
-        if (type == query.qtype || type == RRType::DNAME) data = true;
-        if (type == RRType::CNAME) alias = true;
-      } else if (section == 1 && type == RRType::SOA) {
-        soa = true;
-        // RFC 2308 section 5. MINIMUM is the last word of the RDATA.
-        if (!data && rdata_size >= 22) ttl = std::min(ttl, load_u32(reply.data() + at - 4));
-      } else if (section == 1 && type == RRType::NS) {
-        referral = true;
-      }
-      least_ttl = std::min(least_ttl, ttl);
-    }
-    plan.end[section] = at;
+  if (!entry->used.load(std::memory_order_relaxed)) {
+    entry->used.store(true, std::memory_order_relaxed);
   }
-  if ((opt_end != 0 ? opt_end : at) != reply.size()) return false;
-
-  const auto rcode = Rcode{static_cast<std::uint16_t>(flags & 0xF)};
-  const NameView name = query.name();
-  if (rcode == Rcode::ServFail || rcode == Rcode::NotImp) {
-    plan.kind = CacheKind::Denial;
-    plan.life = options_.servfail_ttl;
-  } else if (rcode == Rcode::NXDomain || (rcode == Rcode::NoError && !data && soa)) {
-    plan.kind = CacheKind::Denial;
-    plan.life = std::clamp(least_ttl == kNoTtl || !soa ? kTtlWithoutRecords : least_ttl,
-                           std::min(options_.denial.min_ttl, options_.denial.max_ttl),
-                           options_.denial.max_ttl);
-  } else if (rcode == Rcode::NoError) {
-    // A chain that the upstream left half-way is no answer to keep.
-    if (alias && !data) return false;
-    plan.kind = CacheKind::Success;
-    const bool nothing = least_ttl == kNoTtl || (referral && plan.records[0] == 0);
-    plan.life = std::clamp(nothing ? kTtlWithoutRecords : least_ttl,
-                           std::min(options_.success.min_ttl, options_.success.max_ttl),
-                           options_.success.max_ttl);
-  } else {
-    return false;
-  }
-  const auto& kind = plan.kind == CacheKind::Success ? options_.success : options_.denial;
-  return plan.life != 0 && !at_or_below_any(name, kind.except);
+  count(counters.hits[static_cast<std::size_t>(entry->kind)]);
+  return entry;
 }
 
-const AnswerCache::Entry* AnswerCache::store(const Query& query,
-                                             std::span<const std::uint8_t> reply,
-                                             std::int64_t now_ns, unsigned worker) noexcept {
-  Plan plan;
-  if (!examine(query, reply, plan)) return nullptr;
-  const std::size_t size = plan.end[2] - plan.begin;
-  const std::size_t records =
-      std::size_t{plan.records[0]} + plan.records[1] + plan.records[2];
-  const std::size_t octets = sizeof(Entry) + Entry::name_room(query.qname_size) + size + size % 2 +
-                             records * sizeof(std::uint16_t);
+bool AnswerCache::is_stale(const Entry& entry, std::int64_t now_ns) const noexcept {
+  if (options_.stale.up_to == 0 || entry.what == AnswerKind::Failure) return false;
+  const std::int64_t over = entry.age(now_ns) - entry.life;
+  return over >= 0 && over < options_.stale.up_to;
+}
+
+bool AnswerCache::outweighs(const Entry& kept, const Entry& entry,
+                            std::int64_t now_ns) const noexcept {
+  if (kept.left(now_ns) == 0 && !is_stale(kept, now_ns)) return false;
+  if (entry.what == AnswerKind::Failure) return kept.what != AnswerKind::Failure;
+  return options_.stale.prefer_positive && kept.has_data() && !entry.has_data();
+}
+
+bool AnswerCache::satisfies(const ReplyRecords& records) const noexcept {
+  switch (records.kind()) {
+    case AnswerKind::Data:
+    case AnswerKind::LeadsOn: return true;
+    case AnswerKind::NoData:
+    case AnswerKind::NXDomain:
+    case AnswerKind::Referral: return !options_.stale.prefer_positive;
+    case AnswerKind::Failure:
+    case AnswerKind::Unusable: break;
+  }
+  return false;
+}
+
+AnswerCache::Care AnswerCache::care_for(const Entry& kept, std::int64_t now_ns,
+                                        unsigned worker) noexcept {
+  // Like `used` and `turn`: what readers write.
+  auto& entry = const_cast<Entry&>(kept);
+  const std::uint32_t left = entry.left(now_ns);
+  if (left == 0) [[unlikely]] {
+    if (options_.stale.verify) {
+      if (now_ns >= entry.next_refresh_ns.load(std::memory_order_relaxed)) return Care::Verify;
+      count_stale(worker);
+      return Care::None;
+    }
+    count_stale(worker);
+  } else {
+    const CacheOptions::Prefetch& prefetch = options_.prefetch;
+    if (prefetch.amount == 0) return Care::None;
+    const bool gap = now_ns - entry.last_hit_ns.load(std::memory_order_relaxed) > prefetch.gap_ns;
+    const std::uint32_t before = entry.hits.load(std::memory_order_relaxed);
+    const std::uint32_t hits = gap ? 1 : before + (before != 0xFFFFFFFF ? 1 : 0);
+    entry.hits.store(hits, std::memory_order_relaxed);
+    entry.last_hit_ns.store(now_ns, std::memory_order_relaxed);
+    if (hits < prefetch.amount ||
+        std::uint64_t{left} * 100 >= std::uint64_t{entry.life} * prefetch.percent + 100) {
+      return Care::None;
+    }
+  }
+  if (!entry.claim_refresh(now_ns)) return Care::None;
+  count(counters_[worker].refreshes);
+  return Care::Refresh;
+}
+
+void AnswerCache::end_refresh(const CacheQuestion& question, std::int64_t now_ns,
+                              Refreshed how) noexcept {
+  Entry* const entry = look_up(question, hash_of(question));
+  if (entry == nullptr) return;
+  std::int64_t next = 0;
+  // What was refused here says nothing about upstreams: others may ask soon.
+  if (how == Refreshed::NotAsked) next = now_ns + kRefreshPause;
+  if (how == Refreshed::Failed) next = now_ns + options_.stale.recheck_ns;
+  entry->next_refresh_ns.store(next, std::memory_order_relaxed);
+}
+
+const AnswerCache::Entry* AnswerCache::find_since(const CacheQuestion& question,
+                                                  std::int64_t since_ns,
+                                                  std::int64_t now_ns) const noexcept {
+  const Entry* const entry = look_up(question, hash_of(question));
+  if (entry == nullptr || entry->stored_ns <= since_ns || entry->left(now_ns) == 0) return nullptr;
+  return entry->what == AnswerKind::Failure ? nullptr : entry;
+}
+
+const AnswerCache::Entry* AnswerCache::not_kept(const CacheQuestion& question,
+                                                const ReplyRecords& records) noexcept {
+  if (records.truncated() || !satisfies(records)) return nullptr;
+  const std::uint64_t hash = hash_of(question);
+  if (look_up(question, hash) == nullptr) return nullptr;
+  const std::size_t bucket = hash & (buckets_.size() - 1);
+  Shard& shard = shards_[bucket / buckets_per_shard_];
+  const std::lock_guard lock(shard.mutex);
+  for (auto& slot : buckets_[bucket].slots) {
+    const std::uint64_t word = slot.load(std::memory_order_relaxed);
+    if (word == 0) continue;
+    if (reinterpret_cast<const Entry*>(word & kPointerBits)->is_for(question)) {
+      take_out(shard, slot);
+    }
+  }
+  if (shard.garbage.size() >= kGarbageBatch) free_garbage(shard);
+  return nullptr;
+}
+
+void AnswerCache::count_stale(unsigned worker) noexcept { count(counters_[worker].served_stale); }
+
+std::uint32_t AnswerCache::life_of(const CacheQuestion& question, const ReplyHead& head,
+                                   const ReplyRecords& records, CacheKind* kind) const noexcept {
+  *kind = CacheKind::Success;
+  if (records.truncated()) return 0;
+  std::uint32_t ttl = records.ttl();
+  bool lasts = true;  // may be lengthened
+  switch (records.kind()) {
+    case AnswerKind::Data:
+    case AnswerKind::LeadsOn: break;
+    case AnswerKind::NXDomain:
+    case AnswerKind::NoData:
+      if (records.has_soa() || records.kind() == AnswerKind::NXDomain) *kind = CacheKind::Denial;
+      if (records.has_soa()) break;
+      [[fallthrough]];
+    case AnswerKind::Referral:
+      ttl = std::min(ttl, kTtlWithoutSoa);
+      lasts = false;
+      break;
+    case AnswerKind::Failure: {
+      const auto rcode = Rcode{head.rcode};
+      if (rcode != Rcode::ServFail && rcode != Rcode::NotImp) return 0;
+      *kind = CacheKind::Denial;
+      break;
+    }
+    case AnswerKind::Unusable: return 0;
+  }
+  const auto& options = *kind == CacheKind::Success ? options_.success : options_.denial;
+  if (options.except.contains(question.name)) return 0;
+  if (records.kind() == AnswerKind::Failure) return options_.servfail_ttl;
+  if (lasts && ttl != 0) ttl = std::max(ttl, options.min_ttl);
+  return std::min(ttl, options.max_ttl);
+}
+
+const AnswerCache::Entry* AnswerCache::store(const CacheQuestion& question, const ReplyHead& head,
+                                             const ReplyRecords& records, std::int64_t now_ns,
+                                             unsigned worker) noexcept {
+  CacheKind kind;
+  const std::uint32_t life = life_of(question, head, records, &kind);
+  if (life == 0) return not_kept(question, records);
+  const WireSections sections = records.sections();
+  const std::size_t count =
+      std::size_t{sections.records[0]} + sections.records[1] + sections.records[2];
+  if (sections.end[2] > kMaxCachedMessage || count > kMaxRecords) {
+    return not_kept(question, records);
+  }
+  const std::size_t size = std::size_t{sections.end[2]} - sections.begin;
+  const std::size_t qname_size = question.name.size();
+  const std::size_t octets = sizeof(Entry) + Entry::name_room(qname_size) + size + size % 2 +
+                             count * sizeof(std::uint16_t);
   void* const memory = ::operator new(octets, std::nothrow);
   if (memory == nullptr) return nullptr;
   auto* const entry = new (memory) Entry;
   entry->stored_ns = now_ns;
-  entry->life = plan.life;
+  entry->life = life;
   entry->octets = static_cast<std::uint32_t>(octets);
-  entry->saved = static_cast<std::uint32_t>(plain_size(reply) - reply.size());
-  entry->flags = load_u16(reply.data() + 2);
-  entry->qtype = static_cast<std::uint16_t>(query.qtype);
-  entry->begin = static_cast<std::uint16_t>(plan.begin);
-  for (std::size_t i = 0; i < 3; ++i) {
-    entry->end[i] = static_cast<std::uint16_t>(plan.end[i]);
-    entry->records[i] = plan.records[i];
-  }
-  entry->qname_size = query.qname_size;
-  entry->key = key_flags(query);
-  entry->kind = plan.kind;
-  entry->hash = hash_of(query, entry->key);
+  entry->flags = head.flags;
+  entry->rcode = head.rcode;
+  entry->has_extended_error = head.extended_error.has_value();
+  entry->extended_error = head.extended_error.value_or(0);
+  entry->what = records.kind();
+  entry->qtype = static_cast<std::uint16_t>(question.type);
+  entry->qname_size = static_cast<std::uint8_t>(qname_size);
+  entry->key = question.key;
+  entry->kind = kind;
+  entry->hash = hash_of(question);
   std::uint8_t* const name = entry->name();
-  std::memset(name, 0, Entry::name_room(query.qname_size));
-  std::memcpy(name, query.lower.data(), query.qname_size);
-  std::uint8_t* const octets_at = name + Entry::name_room(query.qname_size);
-  std::memcpy(octets_at, reply.data() + plan.begin, size);
-  std::memcpy(octets_at + size + size % 2, plan.ttl_offsets.data(),
-              records * sizeof(std::uint16_t));
-  insert(entry, entry->hash, now_ns, worker);
-  return entry;
+  std::memset(name, 0, Entry::name_room(qname_size));
+  std::memcpy(name, question.name.data(), qname_size);
+  std::uint8_t* const octets_at = name + Entry::name_room(qname_size);
+  if (size != 0) std::memcpy(octets_at, sections.octets, size);
+  std::uint8_t* const ttls_at = octets_at + size + size % 2;
+  if (count != 0) std::memcpy(ttls_at, sections.ttls, count * sizeof(std::uint16_t));
+  entry->sections = sections;
+  entry->sections.octets = octets_at;
+  entry->sections.ttls = reinterpret_cast<const std::uint16_t*>(ttls_at);
+  if (insert(entry, entry->hash, now_ns, worker)) return entry;
+  ::operator delete(entry);
+  return nullptr;
 }
 
-void AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
+bool AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
                          unsigned worker) noexcept {
   const std::size_t bucket_index = hash & (buckets_.size() - 1);
   const std::size_t shard_index = bucket_index / buckets_per_shard_;
@@ -427,12 +377,16 @@ void AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
     if (other->hash == hash && other->qname_size == entry->qname_size &&
         other->qtype == entry->qtype && other->key == entry->key &&
         std::memcmp(other->name(), entry->name(), entry->qname_size) == 0) {
+      if (outweighs(*other, *entry, now_ns)) return false;
+      // It is asked for as often as it was.
+      entry->hits.store(other->hits.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      entry->last_hit_ns.store(other->last_hit_ns.load(std::memory_order_relaxed),
+                               std::memory_order_relaxed);
       place = &slot;
       break;
     }
-    const int mine = other->left(now_ns) == 0                         ? 2
-                     : !other->used.load(std::memory_order_relaxed) ? 1
-                                                                      : 0;
+    const bool over = other->left(now_ns) == 0 && !is_stale(*other, now_ns);
+    const int mine = over ? 2 : !other->used.load(std::memory_order_relaxed) ? 1 : 0;
     if (mine > rank) {
       place = &slot;
       rank = mine;
@@ -461,11 +415,11 @@ void AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
   place->store(hash >> 48 << 48 | reinterpret_cast<std::uintptr_t>(entry),
                std::memory_order_release);
   if (shard.garbage.size() >= kGarbageBatch) free_garbage(shard);
+  return true;
 }
 
 void AnswerCache::take_out(Shard& shard, std::atomic<std::uint64_t>& slot) noexcept {
-  auto* const entry =
-      reinterpret_cast<Entry*>(slot.load(std::memory_order_relaxed) & kPointerBits);
+  auto* const entry = reinterpret_cast<Entry*>(slot.load(std::memory_order_relaxed) & kPointerBits);
   slot.store(0, std::memory_order_release);
   shard.entries[static_cast<std::size_t>(entry->kind)].fetch_sub(1, std::memory_order_relaxed);
   shard.octets.fetch_sub(entry->octets, std::memory_order_relaxed);
@@ -488,13 +442,36 @@ bool AnswerCache::push_out(Shard& shard, std::size_t shard_index, CacheKind kind
     if (word == 0) continue;
     auto* const entry = reinterpret_cast<Entry*>(word & kPointerBits);
     if (entry->kind != kind) continue;
-    const bool over = entry->left(now_ns) == 0;
+    // What may be given although it is over is as good as the rest.
+    const bool over = entry->left(now_ns) == 0 && !is_stale(*entry, now_ns);
     if (!over && entry->used.exchange(false, std::memory_order_relaxed)) continue;
     if (!over) count(counters_[worker].evictions[static_cast<std::size_t>(kind)]);
     take_out(shard, slot);
     return true;
   }
   return false;
+}
+
+std::size_t AnswerCache::flush(NameView name) noexcept {
+  std::size_t flushed = 0;
+  for (std::size_t i = 0; i < kShards; ++i) {
+    Shard& shard = shards_[i];
+    const std::lock_guard lock(shard.mutex);
+    for (std::size_t b = 0; b < buckets_per_shard_; ++b) {
+      for (auto& slot : buckets_[i * buckets_per_shard_ + b].slots) {
+        const std::uint64_t word = slot.load(std::memory_order_relaxed);
+        if (word == 0) continue;
+        const auto* const entry = reinterpret_cast<const Entry*>(word & kPointerBits);
+        const NameView kept{entry->name(), entry->qname_size};
+        if (!name.empty() && !std::equal(kept.begin(), kept.end(), name.begin(), name.end()))
+          continue;
+        take_out(shard, slot);
+        ++flushed;
+      }
+    }
+    free_garbage(shard);
+  }
+  return flushed;
 }
 
 void AnswerCache::free_garbage(Shard& shard) noexcept {
@@ -507,35 +484,63 @@ void AnswerCache::free_garbage(Shard& shard) noexcept {
   }
 }
 
-void AnswerCache::fill(const Entry& entry, const Query& query, std::int64_t now_ns,
-                       Answer& answer) const noexcept {
-  answer.rcode = Rcode{static_cast<std::uint16_t>(entry.flags & 0xF)};
-  answer.authoritative = (entry.flags & kFlagAA) != 0;
-  answer.recursion_available = (entry.flags & kFlagRA) != 0;
-  // RFC 6840 5.8: only to those who can tell what it means.
-  answer.authentic_data =
-      (entry.flags & kFlagAD) != 0 && (query.dnssec_ok || (query.flags & kFlagAD) != 0);
-  const std::uint32_t ttl = options_.keep_ttl ? entry.life : entry.left(now_ns);
-  const auto section = [&](RRsetRef& to, std::uint32_t index) {
-    to = {};
-    to.write = &write_section;
-    to.data = &entry;
-    to.first = index;
-    to.count = entry.records[index];
-    to.ttl = ttl;
-  };
-  if (entry.records[0] != 0) section(answer.answer[answer.answer_count++], 0);
-  if (entry.records[1] != 0) section(answer.authority[answer.authority_count++], 1);
-  if (entry.records[2] != 0) section(answer.additional[answer.additional_count++], 2);
+std::uint32_t AnswerCache::ttl_left(const Entry& entry, std::int64_t now_ns) const noexcept {
+  const std::uint32_t left = entry.left(now_ns);
+  if (left == 0) return options_.stale.ttl;
+  return options_.keep_ttl ? entry.life : left;
 }
 
-std::vector<std::uint8_t> AnswerCache::message(const Entry& entry, const Query& query,
+void AnswerCache::fill(const Entry& entry, const Query& query, std::int64_t now_ns, bool rotate,
+                       Answer& answer) const noexcept {
+  set_reply_head(head(entry, now_ns), query, answer);
+  std::uint32_t turn = 0;
+  if (rotate && entry.sections.turn_count > 1) {
+    auto& next = const_cast<Entry&>(entry).turn;
+    turn = next.load(std::memory_order_relaxed);
+    next.store(turn + 1, std::memory_order_relaxed);
+  }
+  answer.age = age(entry, now_ns);
+  add_wire_sections(entry.sections, ttl_left(entry, now_ns), turn, answer);
+}
+
+std::uint32_t AnswerCache::age(const Entry& entry, std::int64_t now_ns) noexcept {
+  return static_cast<std::uint32_t>(entry.age(now_ns));
+}
+
+bool AnswerCache::leads_on(const Entry& entry) noexcept {
+  return entry.what == AnswerKind::LeadsOn;
+}
+
+ReplyHead AnswerCache::head(const Entry& entry, std::int64_t now_ns) noexcept {
+  ReplyHead head{entry.flags, entry.rcode, std::nullopt};
+  if (entry.left(now_ns) == 0) {
+    head.extended_error = Rcode{entry.rcode} == Rcode::NXDomain
+                              ? kStaleNXDomain
+                              : static_cast<std::uint16_t>(ExtendedError::StaleAnswer);
+  } else if (entry.has_extended_error) {
+    head.extended_error = entry.extended_error;
+  }
+  return head;
+}
+
+std::vector<std::uint8_t> AnswerCache::message(const Entry& entry, const CacheQuestion& question,
                                                std::int64_t now_ns) const {
-  Answer answer;
-  answer.reset(query.lower.data(), query.qname_size);
-  fill(entry, query, now_ns, answer);
-  std::vector<std::uint8_t> out(kMaxMessage + kOptRecordSize + kPadding);
-  out.resize(encode_answer(query, answer, kDefaultUdpSize, out.data(), kMaxMessage));
+  const WireSections& sections = entry.sections;
+  std::vector<std::uint8_t> out(sections.end[2]);
+  store_u16(out.data() + 2, static_cast<std::uint16_t>((entry.flags & ~0xF) | (entry.rcode & 0xF)));
+  store_u16(out.data() + 4, 1);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    store_u16(out.data() + 6 + 2 * i, sections.records[i]);
+    count += sections.records[i];
+  }
+  std::memcpy(out.data() + kHeaderSize, question.name.data(), question.name.size());
+  std::uint8_t* const type = out.data() + kHeaderSize + question.name.size();
+  store_u16(type, static_cast<std::uint16_t>(question.type));
+  store_u16(type + 2, static_cast<std::uint16_t>(RRClass::IN));
+  std::memcpy(out.data() + sections.begin, sections.octets, out.size() - sections.begin);
+  const std::uint32_t ttl = ttl_left(entry, now_ns);
+  for (std::size_t i = 0; i < count; ++i) store_u32(out.data() + sections.ttls[i], ttl);
   return out;
 }
 
@@ -561,6 +566,8 @@ AnswerCache::Totals AnswerCache::totals() const noexcept {
   for (const CacheCounters& counters : counters_) {
     totals.requests += counters.requests.load(std::memory_order_relaxed);
     totals.misses += counters.misses.load(std::memory_order_relaxed);
+    totals.refreshes += counters.refreshes.load(std::memory_order_relaxed);
+    totals.served_stale += counters.served_stale.load(std::memory_order_relaxed);
     for (std::size_t kind = 0; kind < 2; ++kind) {
       totals.hits[kind] += counters.hits[kind].load(std::memory_order_relaxed);
       totals.evictions[kind] += counters.evictions[kind].load(std::memory_order_relaxed);

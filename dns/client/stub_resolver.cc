@@ -74,15 +74,11 @@ class Session {
  private:
   static int weight(StubStatus status) noexcept {
     switch (status) {
-      case StubStatus::Found:
-        return 3;
-      case StubStatus::NoData:
-        return 2;
-      case StubStatus::Failed:
-        return 1;
+      case StubStatus::Found: return 3;
+      case StubStatus::NoData: return 2;
+      case StubStatus::Failed: return 1;
       case StubStatus::NXDomain:
-      case StubStatus::NoServer:
-        break;
+      case StubStatus::NoServer: break;
     }
     return 0;
   }
@@ -149,7 +145,8 @@ class Session {
   std::vector<std::size_t> by_preference() const {
     std::vector<std::size_t> order(options_.servers.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_partition(order.begin(), order.end(), [this](std::size_t i) { return !silent_[i]; });
+    std::stable_partition(order.begin(), order.end(),
+                          [this](std::size_t i) { return !silent_[i]; });
     return order;
   }
 
@@ -347,7 +344,10 @@ std::string StubServer::to_string() const {
 StubOptions stub_options(const ResolvConf& conf, std::uint16_t port,
                          std::vector<std::string>* warnings) {
   StubOptions options;
-  for (const auto& address : conf.nameservers) options.servers.push_back({address, port});
+  for (const auto& address : conf.nameservers) {
+    if (options.servers.size() == kMaxStubNameservers) break;
+    options.servers.push_back({address, port});
+  }
   if (options.servers.empty()) {
     options.servers.push_back({asio::ip::address_v4::loopback(), port});
   }
@@ -356,7 +356,7 @@ StubOptions stub_options(const ResolvConf& conf, std::uint16_t port,
     if (domain.has_value()) {
       options.search.push_back(*domain);
     } else {
-      warnings->push_back("search domain '" + text + "' is not used: " + domain.error().message());
+      warnings->push_back("search domain '" + text + "' is ignored: " + domain.error().message());
     }
   }
   options.ndots = conf.ndots;

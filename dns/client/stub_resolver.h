@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "dns/forward/resolv_conf.h"
+#include "dns/net/resolv_conf.h"
 #include "dns/wire/message_reader.h"
 
 namespace clusterdns::dns {
@@ -37,7 +37,7 @@ struct StubOptions {
 };
 
 // Options as resolv.conf has them; 127.0.0.1 when it names no server, as in glibc. Search domains
-// that are no names are left out and told in `*warnings`.
+// that are not names are left out and told in `*warnings`.
 [[nodiscard]] StubOptions stub_options(const ResolvConf& conf, std::uint16_t port,
                                        std::vector<std::string>* warnings);
 
@@ -54,7 +54,7 @@ enum class TryResult : std::uint8_t {
   Truncated,  // TC over UDP; a try over TCP follows
   TimedOut,
   Unreachable,  // `error` says why
-  Malformed,    // it has our id and question and is no DNS message otherwise; `error` says why
+  Malformed,    // it has our id and question and is not a DNS message otherwise; `error` says why
 };
 
 // One question sent to one server.

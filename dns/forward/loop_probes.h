@@ -18,7 +18,8 @@ class LoopProbes {
   // A fresh name for a probe of `upstream` by `worker`: <random>.<random>.<zone>, as CoreDNS's.
   [[nodiscard]] Name make(std::size_t upstream, unsigned worker, const Name& zone) noexcept;
   // The upstream that a probe named `name` (lower-case) was sent to, when it is one of ours that is
-  // still awaited; kNone otherwise. That upstream is looped from now on. `*fresh`: it was not before.
+  // still awaited; kNone otherwise. That upstream is looped from now on. `*fresh`: it was not
+  // before.
   [[nodiscard]] std::size_t seen(NameView name, bool* fresh) noexcept;
   // The probe came back as an answer. The upstream is not looped any more unless it was seen.
   void answered(std::size_t upstream, unsigned worker) noexcept;
@@ -32,9 +33,9 @@ class LoopProbes {
 
  private:
   const unsigned workers_;
-  const std::uint64_t tag_;                            // second label of every probe
-  std::vector<std::atomic<std::uint64_t>> awaited_;    // first labels; 0: none; by upstream, worker
-  std::atomic<std::uint32_t> looped_{0};               // bit per upstream
+  const std::uint64_t tag_;                          // second label of every probe
+  std::vector<std::atomic<std::uint64_t>> awaited_;  // first labels; 0: none; by upstream, worker
+  std::atomic<std::uint32_t> looped_{0};             // bit per upstream
 };
 
 }  // namespace clusterdns::dns

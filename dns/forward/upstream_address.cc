@@ -1,13 +1,9 @@
 #include "dns/forward/upstream_address.h"
 
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 
-#include "dns/forward/resolv_conf.h"
+#include "dns/net/resolv_conf.h"
 
 namespace clusterdns::dns {
 namespace {
@@ -24,10 +20,10 @@ address plain(const address& a) {
   return boost::asio::ip::address_v6(v6.to_bytes());
 }
 
-bool is_of_this_machine(const address& a, const std::vector<address>& interfaces) {
+bool is_of_this_machine(const address& a, const std::vector<InterfaceAddress>& interfaces) {
   if (a.is_unspecified() || a.is_loopback()) return true;
   return std::any_of(interfaces.begin(), interfaces.end(),
-                     [&](const address& own) { return plain(own) == a; });
+                     [&](const InterfaceAddress& own) { return plain(own.address) == a; });
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
@@ -39,124 +35,138 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
   return static_cast<std::uint16_t>(port);
 }
 
-}  // namespace
-
-Endpoint make_endpoint(const address& a, std::uint16_t port) {
-  Endpoint endpoint;
-  endpoint.port = port;
-  if (a.is_v4()) {
-    const auto octets = a.to_v4().to_bytes();
-    std::copy(octets.begin(), octets.end(), endpoint.address.begin());
-  } else {
-    endpoint.address = a.to_v6().to_bytes();
-    endpoint.v6 = true;
-    endpoint.scope_id = static_cast<std::uint32_t>(a.to_v6().scope_id());
-  }
-  return endpoint;
+// What somebody may have meant to be looked up: an address with an octet too many is none.
+bool is_host_name(std::string_view text) {
+  if (text.empty() || text.size() > 253) return false;
+  const bool letters = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+  if (!letters || text.front() == '.' || text.find("..") != std::string_view::npos) return false;
+  if (text.back() == '.') text.remove_suffix(1);
+  const std::string_view last = text.substr(text.rfind('.') + 1);
+  return !std::all_of(last.begin(), last.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-std::optional<Endpoint> parse_upstream(std::string_view text, std::string* error) {
-  const auto quoted = [&] { return "'" + std::string(text) + "'"; };
+}  // namespace
+
+bool is_server_name(std::string_view text) {
+  boost::system::error_code ec;
+  (void)boost::asio::ip::make_address(std::string(text), ec);
+  return !ec || is_host_name(text);
+}
+
+std::optional<WrittenUpstream> parse_upstream(std::string_view text, std::string* error) {
+  const auto fail = [&](const std::string& why) {
+    *error = "'" + std::string(text) + "'" + why;
+    return std::nullopt;
+  };
+  WrittenUpstream upstream;
   std::string_view host = text;
   if (const std::size_t scheme = host.find("://"); scheme != std::string_view::npos) {
-    if (host.substr(0, scheme) != "dns") {
-      *error = quoted() + ": only plain DNS upstreams can be used, write dns://ADDRESS or ADDRESS";
-      return std::nullopt;
+    upstream.tls = host.substr(0, scheme) == "tls";
+    if (!upstream.tls && host.substr(0, scheme) != "dns") {
+      return fail(": '" + std::string(host.substr(0, scheme + 3)) +
+                  "' is not supported yet; write the address alone, or tls://ADDRESS");
     }
     host.remove_prefix(scheme + 3);
   }
   std::string_view port_text;
   bool has_port = false;
-  if (!host.empty() && host.front() == '[') {
-    const std::size_t close = host.find(']');
-    if (close == std::string_view::npos || (close + 1 < host.size() && host[close + 1] != ':')) {
-      *error = quoted() + ": write an IPv6 address with a port as [2001:db8::1]:53";
-      return std::nullopt;
-    }
-    has_port = close + 1 < host.size();
-    if (has_port) port_text = host.substr(close + 2);
-    host = host.substr(1, close - 1);
-  } else if (const std::size_t colon = host.find(':');
-             colon != std::string_view::npos &&
-             host.find(':', colon + 1) == std::string_view::npos) {
+  const auto cut_port = [&](std::size_t colon) {
     has_port = true;
     port_text = host.substr(colon + 1);
     host = host.substr(0, colon);
+  };
+  const std::size_t percent = upstream.tls ? host.find('%') : std::string_view::npos;
+  if (!host.empty() && host.front() == '[') {
+    const std::size_t close = host.find(']');
+    if (close == std::string_view::npos || (close + 1 < host.size() && host[close + 1] != ':')) {
+      return fail(": write an IPv6 address with a port as [2001:db8::1]:53");
+    }
+    if (close + 1 < host.size()) cut_port(close + 1);
+    host = host.substr(1, close - 1);
+  } else if (percent != std::string_view::npos) {
+    if (const std::size_t colon = host.find(':', percent); colon != std::string_view::npos) {
+      cut_port(colon);
+    }
+  } else if (const std::size_t colon = host.find(':');
+             colon != std::string_view::npos &&
+             host.find(':', colon + 1) == std::string_view::npos) {
+    cut_port(colon);
   }
-  std::uint16_t port = kDnsPort;
+  if (percent != std::string_view::npos) {
+    const std::size_t mark = host.find('%');
+    upstream.server_name = host.substr(mark + 1);
+    // Certificates are without the final dot.
+    if (upstream.server_name.ends_with('.')) upstream.server_name.pop_back();
+    host = host.substr(0, mark);
+    if (!is_server_name(upstream.server_name)) {
+      return fail(
+          ": '" + upstream.server_name +
+          "' is not a host name; write tls://ADDRESS%NAME with the name of its certificate");
+    }
+  }
+  std::uint16_t port = upstream.tls ? kDnsOverTlsPort : kDnsPort;
   if (has_port) {
     const auto number = parse_port(port_text);
     if (!number) {
-      *error = quoted() + ": '" + std::string(port_text) + "' is no port, use 1 to 65535";
-      return std::nullopt;
+      return fail(": '" + std::string(port_text) +
+                  "' is not a valid port; write a number from 1 to 65535");
     }
     port = *number;
   }
   boost::system::error_code ec;
   const address a = boost::asio::ip::make_address(std::string(host), ec);
-  if (ec) {
-    *error = quoted() + ": '" + std::string(host) +
-             "' is no IP address; upstreams are given by address, since names need an upstream";
-    return std::nullopt;
+  if (!ec) {
+    upstream.endpoint = make_endpoint(plain(a).is_v4() ? plain(a) : a, port);
+    return upstream;
   }
-  return make_endpoint(plain(a).is_v4() ? plain(a) : a, port);
+  if (!is_host_name(host)) {
+    return fail(" is neither an IP address nor a file nor a host name");
+  }
+  upstream.host = host;
+  upstream.endpoint.port = port;
+  return upstream;
 }
 
-std::vector<address> interface_addresses() {
-  std::vector<address> addresses;
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return addresses;
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr) continue;
-    if (entry->ifa_addr->sa_family == AF_INET) {
-      sockaddr_in in{};
-      std::memcpy(&in, entry->ifa_addr, sizeof in);
-      addresses.emplace_back(boost::asio::ip::address_v4(ntohl(in.sin_addr.s_addr)));
-    } else if (entry->ifa_addr->sa_family == AF_INET6) {
-      sockaddr_in6 in6{};
-      std::memcpy(&in6, entry->ifa_addr, sizeof in6);
-      boost::asio::ip::address_v6::bytes_type octets;
-      std::memcpy(octets.data(), &in6.sin6_addr, octets.size());
-      addresses.emplace_back(boost::asio::ip::address_v6(octets));
-    }
+std::optional<std::size_t> find_listener(const Endpoint& upstream,
+                                         const std::vector<Endpoint>& listens,
+                                         const std::vector<InterfaceAddress>& interfaces) {
+  address target = plain(upstream.to_address());
+  // The wildcard as a destination means the loopback address of its family.
+  if (target.is_unspecified()) {
+    target = target.is_v4() ? address(boost::asio::ip::address_v4::loopback())
+                            : address(boost::asio::ip::address_v6::loopback());
   }
-  freeifaddrs(list);
-  return addresses;
-}
-
-bool is_self(const Endpoint& upstream, const std::vector<Endpoint>& listens,
-             const std::vector<address>& interfaces) {
-  const address target = plain(upstream.to_address());
   const bool here = is_of_this_machine(target, interfaces);
-  for (const Endpoint& listen : listens) {
+  std::optional<std::size_t> found;
+  bool same_family = false;
+  for (std::size_t i = 0; i < listens.size(); ++i) {
+    const Endpoint& listen = listens[i];
     if (listen.port == 0 || listen.port != upstream.port) continue;
     const address own = plain(listen.to_address());
-    if (own == target) return true;
-    if (own.is_unspecified() && here && (own.is_v6() || target.is_v4())) return true;
-    // The wildcard as a destination means the loopback address of its family.
-    if (target.is_unspecified() && own.is_loopback() && own.is_v4() == target.is_v4()) return true;
+    if (own == target) return i;
+    if (!own.is_unspecified() || !here || (own.is_v4() && target.is_v6())) continue;
+    if (found && (same_family || own.is_v4() != target.is_v4())) continue;
+    found = i;
+    same_family = own.is_v4() == target.is_v4();
   }
-  return false;
+  return found;
 }
 
-bool is_self(const Endpoint& upstream, const std::vector<Endpoint>& listens) {
-  return is_self(upstream, listens, interface_addresses());
-}
-
-std::optional<MachineUpstreams> machine_upstreams(const std::string& path,
-                                                  const std::string& fallback_path,
-                                                  const std::vector<Endpoint>& listens,
-                                                  std::string* error) {
+std::optional<MachineUpstreams> machine_upstreams(
+    const std::string& path, const std::string& fallback_path,
+    const std::function<bool(const Endpoint&)>& is_self, std::string* error) {
   auto conf = load_resolv_conf(path, error);
   if (!conf) return std::nullopt;
   MachineUpstreams machine;
-  const auto interfaces = interface_addresses();
   const auto sort_out = [&](const ResolvConf& from, const std::string& name) {
     machine.path = name;
     machine.warnings.insert(machine.warnings.end(), from.warnings.begin(), from.warnings.end());
     for (const address& server : from.nameservers) {
       const Endpoint endpoint = make_endpoint(server, kDnsPort);
-      const bool self = is_self(endpoint, listens, interfaces);
+      const bool self = is_self(endpoint);
       (self ? machine.ourselves : machine.upstreams).push_back(endpoint);
     }
   };

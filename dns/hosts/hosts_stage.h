@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "dns/concurrent/reclaim.h"
 #include "dns/hosts/hosts_table.h"
 #include "dns/query/stage.h"
-#include "dns/server/reclaim.h"
 
 namespace clusterdns::dns {
 
@@ -16,9 +16,9 @@ class HostsStage final : public Stage, public LocalData {
  public:
   struct Options {
     HostsOptions hosts;
-    // Names that are not here go on to the next stage when they are at or below one of these, all
-    // lower-case; otherwise SERVFAIL: there is no SOA to say that they do not exist.
-    std::vector<Name> fall_through;
+    // Names that are not here go on to the next stage when they are at or below one of these;
+    // otherwise SERVFAIL: there is no SOA to say that they do not exist.
+    ZoneSet fall_through;
     // Questions of other types than A and AAAA about names that are here go on as well.
     bool fall_through_unsupported = false;
     bool rotate = true;
@@ -28,13 +28,18 @@ class HostsStage final : public Stage, public LocalData {
   HostsStage(Options options, ReclaimDomain& reclaim);
   ~HostsStage() override;
 
-  // Control thread: from now on `table` is what is answered from. `modified` is when its file was
-  // changed last, seconds since 1970.
+  // Control thread: from now on `table`, which is finished, is what is answered from. `modified` is
+  // when its file was changed last, seconds since 1970.
   void publish(std::unique_ptr<HostsTable> table, double modified);
+
+  // Control thread: what is answered from, until the next publish().
+  [[nodiscard]] const HostsTable& table() const noexcept {
+    return *table_.load(std::memory_order_relaxed);
+  }
 
   // Stage
   [[nodiscard]] std::string_view name() const noexcept override { return "hosts"; }
-  [[nodiscard]] Verdict handle(QueryContext& ctx) noexcept override;
+  [[nodiscard]] Verdict handle(Exchange& exchange) noexcept override;
   [[nodiscard]] LocalData* local_data() noexcept override { return this; }
 
   // LocalData
@@ -53,8 +58,12 @@ class HostsStage final : public Stage, public LocalData {
   }
 
  private:
-  [[nodiscard]] bool falls_through(NameView name) const noexcept;
-  [[nodiscard]] bool in_zones(NameView name) const noexcept;
+  [[nodiscard]] bool falls_through(NameView name) const noexcept {
+    return options_.fall_through.contains(name);
+  }
+  [[nodiscard]] bool in_zones(NameView name) const noexcept {
+    return options_.hosts.zones.contains(name);
+  }
   // False when there are none of that type.
   bool add_records(const HostsTable::Host& host, RRType type, std::uint8_t owner,
                    Answer& answer) const noexcept;

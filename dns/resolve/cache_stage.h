@@ -1,0 +1,28 @@
+// `cache`: answers of upstreams from memory (CoreDNS's cache plugin).
+#pragma once
+
+#include <memory>
+
+#include "dns/cache/answer_cache.h"
+#include "dns/query/stage.h"
+
+namespace clusterdns::dns {
+
+// Stands behind the stages that answer from memory and before those that ask: names of the cluster
+// never come here, so that nothing of it can be stale. What is kept comes from the stages behind
+// it, see Resolution.
+class CacheStage final : public Stage {
+ public:
+  explicit CacheStage(std::shared_ptr<AnswerCache> cache) : cache_(std::move(cache)) {}
+
+  [[nodiscard]] std::string_view name() const noexcept override { return "cache"; }
+  // Answers what is kept, for clients that an upstream would be asked for.
+  [[nodiscard]] Verdict handle(Exchange& exchange) noexcept override;
+
+  [[nodiscard]] AnswerCache& cache() const noexcept { return *cache_; }
+
+ private:
+  std::shared_ptr<AnswerCache> cache_;
+};
+
+}  // namespace clusterdns::dns
