@@ -50,6 +50,26 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return address;
 }
 
+std::optional<IpAddress> IpAddress::parse_legacy(std::string_view text) {
+  if (text.find(':') != std::string_view::npos) {
+    auto address = parse(text);
+    if (!address || !is_v4_mapped(address->octets)) return address;
+    IpAddress mapped;
+    std::copy_n(address->octets.begin() + 12, 4, mapped.octets.begin());
+    return mapped;
+  }
+  if (text.size() >= kMaxText) return std::nullopt;
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool begins = i == 0 || text[i - 1] == '.';
+    if (begins) {
+      while (text[i] == '0' && i + 1 < text.size() && text[i + 1] != '.') ++i;
+    }
+    plain += text[i];
+  }
+  return parse(plain);
+}
+
 std::string IpAddress::to_string() const {
   std::string out;
   if (is_v4()) {

@@ -22,6 +22,9 @@ struct IpAddress {
   // RFC 1123 dotted quad without leading zeros, or RFC 4291 text without a zone index.
   // nullopt when `text` is neither.
   [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
+  // As parse(), and as older API servers have taken addresses in objects (k8s.io/utils/net,
+  // ParseIPSloppy): leading zeros do not count, and an IPv4-mapped IPv6 address is the IPv4 one.
+  [[nodiscard]] static std::optional<IpAddress> parse_legacy(std::string_view text);
   // Dotted quad, or RFC 5952 canonical text.
   [[nodiscard]] std::string to_string() const;
 
@@ -43,6 +46,7 @@ struct Cidr {
   [[nodiscard]] static std::optional<Cidr> parse(std::string_view text);
   [[nodiscard]] bool contains(const IpAddress& address) const noexcept;
   [[nodiscard]] std::string to_string() const;
+  friend bool operator==(const Cidr&, const Cidr&) = default;
 };
 
 }  // namespace clusterdns::registry

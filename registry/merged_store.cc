@@ -12,18 +12,22 @@ MergedStore::MergedStore(Store& upper, Store& lower, Store& merged)
       upper_part_(*this, upper),
       lower_part_(*this, lower) {
   for (const Store* const store : {&upper_, &lower_}) {
-    store->for_each_namespace([&](const Namespace& ns) { merge_namespace(ns.name); });
     store->for_each_service([&](const Service& service) { merge_service(service.key); });
-    store->for_each_pod([&](const Pod& pod) { merge_pod(pod.key); });
+    store->for_each_table([&](const AnyTable& table) {
+      table.for_each_any(
+          [&](const void* object) { merge(table.kind(), table.kind().key(object)); });
+    });
   }
+  merge_gateways();
   merged_.commit();
 }
 
 void MergedStore::take(const StoreObserver::Changes& changes) {
-  for (const std::string& name : changes.namespaces) merge_namespace(name);
   for (const ObjectKey& key : changes.services) merge_service(key);
-  for (const Pod& pod : changes.pods_before) merge_pod(pod.key);
-  for (const Pod& pod : changes.pods_after) merge_pod(pod.key);
+  for (const auto& of_kind : changes.others) {
+    for (const ObjectKey& key : of_kind->keys()) merge(of_kind->kind, key);
+  }
+  if (changes.gateways) merge_gateways();
   merged_.commit();
 }
 
@@ -53,19 +57,32 @@ void MergedStore::merge_namespace(const std::string& name) {
     if (ns == nullptr || ns->labels.size() <= 1) ns = real;
   }
   if (ns != nullptr) {
-    merged_.upsert(*ns);
+    merged_.upsert(Namespace(*ns));
   } else {
-    merged_.erase_namespace(name);
+    merged_.table<Namespace>().erase(ObjectKey{{}, name});
   }
 }
 
-void MergedStore::merge_pod(const ObjectKey& key) {
-  const Pod* pod = upper_.pod(key);
-  if (pod == nullptr) pod = lower_.pod(key);
-  if (pod != nullptr) {
-    merged_.upsert(*pod);
+void MergedStore::merge_gateways() {
+  std::vector<gateways::ObjectPointer> objects;
+  for (const Store* const store : {&upper_, &lower_}) {  // of equal keys the first counts
+    for (const auto& [key, object] : store->gateways().all()) objects.push_back(object);
+  }
+  (void)merged_.gateways().replace(objects);
+}
+
+void MergedStore::merge(const Kind& kind, const ObjectKey& key) {
+  if (&kind == &Namespace::kRow) return merge_namespace(key.name);
+  AnyObject object;
+  for (const Store* const store : {&upper_, &lower_}) {
+    const AnyTable* const table = store->find_table(kind);
+    if (object == nullptr && table != nullptr) object = table->share(key);
+  }
+  AnyTable& merged = merged_.table(kind);
+  if (object != nullptr) {
+    merged.upsert_any(std::move(object));
   } else {
-    merged_.erase_pod(key);
+    merged.erase(key);
   }
 }
 

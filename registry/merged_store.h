@@ -5,8 +5,8 @@
 
 namespace clusterdns::registry {
 
-// Keeps `merged` equal to what `upper` and `lower` hold together. Where both have a service, a pod
-// or a namespace of one name, the upper one counts: a service with all its slices, never a mixture.
+// Keeps `merged` equal to what `upper` and `lower` hold together. Where both have an object of one
+// kind and name, the upper one counts: a service with all its slices, never a mixture.
 // Lives on the stores' thread; the stores outlive it, and nobody else writes to `merged`.
 class MergedStore {
  public:
@@ -29,7 +29,8 @@ class MergedStore {
   void take(const StoreObserver::Changes& changes);
   void merge_service(const ObjectKey& key);
   void merge_namespace(const std::string& name);
-  void merge_pod(const ObjectKey& key);
+  void merge(const Kind& kind, const ObjectKey& key);
+  void merge_gateways();
 
   Store& upper_;
   Store& lower_;

@@ -5,11 +5,17 @@
 #include <functional>
 #include <string_view>
 
+#include "registry/kind.h"
+#include "registry/members.h"
+
 namespace clusterdns::registry {
 namespace {
 
 constexpr std::uint8_t kReadyFlag = 1;
 constexpr std::uint8_t kV6Flag = 2;
+
+// Of an endpoint in a snapshot. kSameDetail: that of the endpoint before.
+constexpr unsigned kReady = 1, kHasDetail = 2, kSameDetail = 4;
 
 }  // namespace
 
@@ -26,26 +32,19 @@ std::size_t hash_of(std::string_view ns_text, std::string_view name) noexcept {
 
 const char* to_string(Protocol protocol) noexcept {
   switch (protocol) {
-    case Protocol::Tcp:
-      return "TCP";
-    case Protocol::Udp:
-      return "UDP";
-    case Protocol::Sctp:
-      return "SCTP";
+    case Protocol::Tcp: return "TCP";
+    case Protocol::Udp: return "UDP";
+    case Protocol::Sctp: return "SCTP";
   }
   return "TCP";
 }
 
 const char* to_string(ServiceType type) noexcept {
   switch (type) {
-    case ServiceType::ClusterIP:
-      return "ClusterIP";
-    case ServiceType::NodePort:
-      return "NodePort";
-    case ServiceType::LoadBalancer:
-      return "LoadBalancer";
-    case ServiceType::ExternalName:
-      return "ExternalName";
+    case ServiceType::ClusterIP: return "ClusterIP";
+    case ServiceType::NodePort: return "NodePort";
+    case ServiceType::LoadBalancer: return "LoadBalancer";
+    case ServiceType::ExternalName: return "ExternalName";
   }
   return "ClusterIP";
 }
@@ -119,23 +118,55 @@ bool operator==(const EndpointList& a, const EndpointList& b) {
   return std::equal(a.begin(), a.end(), b.begin());
 }
 
-void trim(Service& service) {
-  service.cluster_ips.shrink_to_fit();
-  service.ports.shrink_to_fit();
-  service.labels.shrink_to_fit();
-  service.selector.shrink_to_fit();
-  service.external_ips.shrink_to_fit();
-  service.load_balancer_ips.shrink_to_fit();
+// Endpoints in a row often share their details.
+void encode_part(ObjectWriter& to, const EndpointList& list) {
+  to.number(list.size());
+  const EndpointDetail* last = nullptr;
+  for (const Endpoint& endpoint : list) {
+    const bool same = endpoint.detail != nullptr && endpoint.detail.get() == last;
+    to.number((endpoint.ready ? kReady : 0U) | (endpoint.detail ? kHasDetail : 0U) |
+              (same ? kSameDetail : 0U));
+    to.address(endpoint.address);
+    if (endpoint.detail && !same) encode(to, *endpoint.detail);
+    if (endpoint.detail) last = endpoint.detail.get();
+  }
 }
 
-void trim(EndpointSlice& slice) {
-  slice.ports.shrink_to_fit();
-  slice.endpoints.shrink_to_fit();
+void decode_part(ObjectReader& from, EndpointList& list) {
+  std::shared_ptr<const EndpointDetail> last;
+  for (std::uint64_t left = from.number(); left > 0 && from.good(); --left) {
+    Endpoint endpoint;
+    const std::uint64_t flags = from.number();
+    endpoint.ready = (flags & kReady) != 0;
+    endpoint.address = from.address();
+    if ((flags & kHasDetail) != 0) {
+      if ((flags & kSameDetail) == 0) {
+        EndpointDetail detail;
+        decode(from, detail);
+        last = std::make_shared<const EndpointDetail>(std::move(detail));
+        from.grow(sizeof *last);
+      } else if (last == nullptr) {
+        from.fail();
+      }
+      endpoint.detail = last;
+    }
+    list.push_back(endpoint);
+  }
 }
 
-void trim(Pod& pod) {
-  pod.ips.shrink_to_fit();
-  pod.labels.shrink_to_fit();
+std::size_t octets_behind(const EndpointList& list) {
+  std::size_t sum = list.packed_.size() + list.details_.size() * sizeof list.details_.front();
+  const EndpointDetail* last = nullptr;
+  for (const auto& detail : list.details_) {
+    if (detail == nullptr || detail.get() == last) continue;  // neighbours share equal ones
+    last = detail.get();
+    sum += kept_octets(*last);
+  }
+  return sum;
 }
+
+constinit const Kind Pod::kRow = make_kind_of<Pod>({"Pod", "", "pods", {"v1"}});
+constinit const Kind Namespace::kRow =
+    make_kind_of<Namespace>({"Namespace", "", "namespaces", {"v1"}});
 
 }  // namespace clusterdns::registry

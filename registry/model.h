@@ -1,7 +1,8 @@
 // What the cluster is: slim copies of Kubernetes objects, with only the fields that names need.
 //
 // All are plain values. Names and namespaces are lower-case as Kubernetes enforces them; a source
-// rejects objects whose names are not valid DNS labels (RFC 1123; a Service name RFC 1035).
+// leaves out objects whose names the API server would not take (registry/validation.h). Hostnames,
+// target names and clusters of endpoints are DNS labels or empty.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +12,17 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "registry/ip_address.h"
 
 namespace clusterdns::registry {
+
+struct Kind;         // registry/kind.h
+class ObjectReader;  // registry/members.h
+class ObjectWriter;
 
 // Sorted by key, each key once.
 using Labels = std::vector<std::pair<std::string, std::string>>;
@@ -27,7 +33,23 @@ struct ObjectKey {
   std::string name;
   friend bool operator==(const ObjectKey&, const ObjectKey&) = default;
   friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
+  static auto members(auto& self) { return std::tie(self.ns, self.name); }
 };
+
+// A key that refers to somebody else's texts.
+struct KeyView {
+  std::string_view ns;
+  std::string_view name;
+  friend bool operator==(const KeyView&, const KeyView&) = default;
+  friend auto operator<=>(const KeyView&, const KeyView&) = default;
+};
+
+[[nodiscard]] inline KeyView key_view(const ObjectKey& key) noexcept { return {key.ns, key.name}; }
+// Of an object whose `key` is a member.
+template <class T>
+[[nodiscard]] KeyView key_view(const T& object) noexcept {
+  return key_view(object.key);
+}
 
 [[nodiscard]] std::size_t hash_of(std::string_view ns, std::string_view name) noexcept;
 
@@ -44,32 +66,80 @@ enum class ServiceType : std::uint8_t { ClusterIP, NodePort, LoadBalancer, Exter
 
 [[nodiscard]] const char* to_string(ServiceType type) noexcept;
 
+// The last enumerator, so that one that is read can be checked. Enumerators count from 0.
+template <class Enum>
+inline constexpr Enum kLastOf = Enum::kLastOfIsToBeSpecialized;
+template <>
+inline constexpr Protocol kLastOf<Protocol> = Protocol::Sctp;
+template <>
+inline constexpr ServiceType kLastOf<ServiceType> = ServiceType::ExternalName;
+
 // core/v1 ServicePort. `target_port` is a number, or the name of a container port, or both empty
 // (then it equals `port`).
 struct ServicePort {
   std::string name;  // empty: unnamed
   Protocol protocol = Protocol::Tcp;
   std::uint16_t port = 0;
-  std::uint16_t target_port = 0;      // 0: not a number
-  std::string target_port_name;       // empty: not a name
-  std::uint16_t node_port = 0;        // 0: none
+  std::uint16_t target_port = 0;  // 0: not a number
+  std::string target_port_name;   // empty: not a name
+  std::uint16_t node_port = 0;    // 0: none
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
+  static auto members(auto& self) {
+    return std::tie(self.name, self.protocol, self.port, self.target_port, self.target_port_name,
+                    self.node_port);
+  }
 };
+
+// What few Services have: names outside the cluster (registry/gateways). Hosts and names in small
+// letters, without trailing dot.
+struct ServiceDetail {
+  std::vector<std::string> hosts;     // annotation …/hostname of external-dns
+  std::vector<IpAddress> target_ips;  // annotation …/target
+  std::vector<std::string> target_names;
+  std::vector<std::string> balancer_names;  // status.loadBalancer.ingress[].hostname
+  friend bool operator==(const ServiceDetail&, const ServiceDetail&) = default;
+  static auto members(auto& self) {
+    return std::tie(self.hosts, self.target_ips, self.target_names, self.balancer_names);
+  }
+};
+
+// A pointer to what may be shared, equal when what it points to is.
+template <typename Detail>
+struct DetailPointer {
+  std::shared_ptr<const Detail> pointer{};
+  explicit operator bool() const noexcept { return pointer != nullptr; }
+  const Detail* operator->() const noexcept { return pointer.get(); }
+  const Detail& operator*() const noexcept { return *pointer; }
+  friend bool operator==(const DetailPointer& a, const DetailPointer& b) {
+    return a.pointer == b.pointer || (a.pointer && b.pointer && *a.pointer == *b.pointer);
+  }
+  static auto members(auto& self) { return std::tie(self.pointer); }
+};
+template <typename Detail>
+[[nodiscard]] DetailPointer<Detail> share_detail(Detail detail) {
+  return {std::make_shared<const Detail>(std::move(detail))};
+}
 
 // core/v1 Service.
 struct Service {
   ObjectKey key;
   ServiceType type = ServiceType::ClusterIP;
-  bool headless = false;                // clusterIP: None
+  bool headless = false;  // clusterIP: None
   bool publish_not_ready_addresses = false;
-  std::vector<IpAddress> cluster_ips;   // empty when headless or ExternalName; at most one a family
+  std::vector<IpAddress> cluster_ips;  // empty when headless or ExternalName; at most one a family
   std::vector<ServicePort> ports;
-  std::string external_name;            // ExternalName only; without trailing dot
+  std::string external_name;  // ExternalName only; without trailing dot
   Labels labels;
   Labels selector;
   std::vector<IpAddress> external_ips;       // spec.externalIPs
   std::vector<IpAddress> load_balancer_ips;  // status.loadBalancer.ingress[].ip
+  DetailPointer<ServiceDetail> detail{};     // null: nothing of it
   friend bool operator==(const Service&, const Service&) = default;
+  static auto members(auto& self) {
+    return std::tie(self.key, self.type, self.headless, self.publish_not_ready_addresses,
+                    self.cluster_ips, self.ports, self.external_name, self.labels, self.selector,
+                    self.external_ips, self.load_balancer_ips, self.detail);
+  }
 };
 
 // What few endpoints need; shared so that an endpoint without it costs one pointer.
@@ -79,12 +149,15 @@ struct EndpointDetail {
   std::string zone;         // topology zone
   std::string cluster{};    // of an imported slice: the cluster it comes from
   friend bool operator==(const EndpointDetail&, const EndpointDetail&) = default;
+  static auto members(auto& self) {
+    return std::tie(self.hostname, self.target_name, self.zone, self.cluster);
+  }
 };
 
 // One address of one endpoint. An API endpoint with several addresses becomes several of these.
 struct Endpoint {
   IpAddress address;
-  bool ready = true;  // conditions.ready; absent means ready
+  bool ready = true;                             // conditions.ready; absent means ready
   std::shared_ptr<const EndpointDetail> detail;  // may be null
   friend bool operator==(const Endpoint& a, const Endpoint& b) {
     return a.address == b.address && a.ready == b.ready &&
@@ -152,6 +225,12 @@ class EndpointList {
 
   friend bool operator==(const EndpointList& a, const EndpointList& b);
 
+  // See registry/members.h.
+  friend std::size_t octets_behind(const EndpointList& list);
+  friend void trim_part(EndpointList& list) { list.shrink_to_fit(); }
+  friend void encode_part(ObjectWriter& to, const EndpointList& list);
+  friend void decode_part(ObjectReader& from, EndpointList& list);
+
  private:
   // A flags octet and the address.
   static constexpr std::size_t kNarrow = 5;
@@ -162,7 +241,7 @@ class EndpointList {
 
   std::vector<std::uint8_t> packed_;
   std::vector<std::shared_ptr<const EndpointDetail>> details_;  // empty, or one for each endpoint
-  bool wide_ = false;  // some address is IPv6
+  bool wide_ = false;                                           // some address is IPv6
 };
 
 struct EndpointPort {
@@ -170,6 +249,7 @@ struct EndpointPort {
   Protocol protocol = Protocol::Tcp;
   std::uint16_t port = 0;  // 0: the slice names no number, so there is no SRV for it
   friend bool operator==(const EndpointPort&, const EndpointPort&) = default;
+  static auto members(auto& self) { return std::tie(self.name, self.protocol, self.port); }
 };
 
 // discovery.k8s.io/v1 EndpointSlice (a core/v1 Endpoints subset becomes one too).
@@ -179,27 +259,53 @@ struct EndpointSlice {
   std::vector<EndpointPort> ports;
   EndpointList endpoints;
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
+  static auto members(auto& self) {
+    return std::tie(self.key, self.service, self.ports, self.endpoints);
+  }
+};
+
+// A port a container of a pod names; the target of a Service's `targetPort` by name.
+struct ContainerPort {
+  std::string name;
+  Protocol protocol = Protocol::Tcp;
+  std::uint16_t port = 0;
+  friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
+  static auto members(auto& self) { return std::tie(self.name, self.protocol, self.port); }
+};
+
+// What only gateways and `explain` want to know of a pod; pods of one template share one.
+struct PodDetail {
+  bool ready = true;
+  std::vector<IpAddress> host_ips;     // of its node
+  std::vector<ContainerPort> ports;    // those with names
+  std::vector<std::uint16_t> numbers;  // all that its containers declare
+  std::string owner{};                 // `Deployment web`: who made it, where nobody wrote it
+  friend bool operator==(const PodDetail&, const PodDetail&) = default;
+  static auto members(auto& self) {
+    return std::tie(self.ready, self.host_ips, self.ports, self.numbers, self.owner);
+  }
 };
 
 // core/v1 Pod.
 struct Pod {
+  static const Kind kRow;
   ObjectKey key;
   std::vector<IpAddress> ips;
   Labels labels;
+  DetailPointer<PodDetail> detail{};  // null: not known
   friend bool operator==(const Pod&, const Pod&) = default;
+  static auto members(auto& self) { return std::tie(self.key, self.ips, self.labels, self.detail); }
 };
 
 // core/v1 Namespace.
 struct Namespace {
+  static const Kind kRow;
   std::string name;
   Labels labels;
   friend bool operator==(const Namespace&, const Namespace&) = default;
+  static auto members(auto& self) { return std::tie(self.name, self.labels); }
 };
 
-// Gives back what vectors hold in reserve: sources build them by push_back, and what stays as long
-// as the object must not keep the slack.
-void trim(Service& service);
-void trim(EndpointSlice& slice);
-void trim(Pod& pod);
+[[nodiscard]] inline KeyView key_view(const Namespace& ns) noexcept { return {{}, ns.name}; }
 
 }  // namespace clusterdns::registry

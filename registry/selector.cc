@@ -127,8 +127,8 @@ class Parser {
     const std::string_view operation = word();
     const bool in = operation == "in";
     if (!in && operation != "notin") {
-      return fail_at(word_start_, "expected '=', '!=', 'in', 'notin' or ',' after the key " +
-                                      quoted(name));
+      return fail_at(word_start_,
+                     "expected '=', '!=', 'in', 'notin' or ',' after the key " + quoted(name));
     }
     if (!value_list(values)) return false;
     selector.require(std::move(name), in ? Operator::In : Operator::NotIn, std::move(values));
@@ -147,14 +147,10 @@ bool satisfied(const Requirement& requirement, const Labels& labels) {
     return std::binary_search(requirement.values.begin(), requirement.values.end(), *value);
   };
   switch (requirement.op) {
-    case Operator::In:
-      return value != nullptr && listed();
-    case Operator::NotIn:
-      return value == nullptr || !listed();
-    case Operator::Exists:
-      return value != nullptr;
-    case Operator::DoesNotExist:
-      return value == nullptr;
+    case Operator::In: return value != nullptr && listed();
+    case Operator::NotIn: return value == nullptr || !listed();
+    case Operator::Exists: return value != nullptr;
+    case Operator::DoesNotExist: return value == nullptr;
   }
   return false;
 }

@@ -13,41 +13,39 @@ auto slice_position(std::vector<const EndpointSlice*>& slices, const std::string
                           });
 }
 
-bool key_less(const Pod& a, const Pod& b) { return a.key < b.key; }
+}  // namespace
 
-// A pod that changed several times since the last commit is in `before` and `after` once per step,
-// each step beginning where the last one ended. Taking out the equal pairs leaves the first and the
-// last state, or nothing when these are equal.
-void cancel_intermediate(std::vector<Pod>& before, std::vector<Pod>& after) {
-  std::stable_sort(before.begin(), before.end(), key_less);
-  std::stable_sort(after.begin(), after.end(), key_less);
-  std::vector<Pod> kept_before;
-  std::vector<bool> after_gone(after.size(), false);
-  auto range = after.begin();
-  for (Pod& old : before) {
-    range = std::lower_bound(range, after.end(), old, key_less);
-    bool cancelled = false;
-    for (auto it = range; it != after.end() && it->key == old.key; ++it) {
-      const auto index = static_cast<std::size_t>(it - after.begin());
-      if (!after_gone[index] && *it == old) {
-        after_gone[index] = true;
-        cancelled = true;
-        break;
-      }
-    }
-    if (!cancelled) kept_before.push_back(std::move(old));
-  }
-  before = std::move(kept_before);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    if (after_gone[i]) continue;
-    if (kept != i) after[kept] = std::move(after[i]);
-    ++kept;
-  }
-  after.erase(after.begin() + static_cast<std::ptrdiff_t>(kept), after.end());
+std::size_t StoreObjects::size() const noexcept {
+  std::size_t sum = services.size() + slices.size() + gateways.size();
+  for (const OfKind& each : others) sum += each.objects.size();
+  return sum;
 }
 
-}  // namespace
+Store::Store(const StoreObjects& objects) {
+  services_.reserve(objects.services.size());
+  slices_.reserve(objects.slices.size());
+  for (const auto& service : objects.services) upsert(service);
+  for (const auto& slice : objects.slices) upsert(slice);
+  for (const StoreObjects::OfKind& each : objects.others) {
+    AnyTable& of_kind = table(*each.kind);
+    for (const AnyObject& object : each.objects) of_kind.upsert_any(object);
+  }
+  (void)gateways_.replace(objects.gateways);
+  commit();  // nobody listens yet: what it remembers of changes goes
+}
+
+StoreObjects Store::objects() const {
+  StoreObjects all;
+  all.services.reserve(services_.size());
+  for (const ServiceEntry& entry : services_) {
+    if (entry.service != nullptr) all.services.push_back(entry.service);
+  }
+  all.slices.assign(slices_.begin(), slices_.end());
+  for (const auto& each : tables_) all.others.push_back({&each->kind(), each->all()});
+  all.gateways.reserve(gateways_.size());
+  for (const auto& [key, object] : gateways_.all()) all.gateways.push_back(object);
+  return all;
+}
 
 Store::Change Store::upsert(Service service) {
   // Most upserts of a source that lists again say nothing new.
@@ -63,7 +61,7 @@ Store::Change Store::upsert(std::shared_ptr<const Service> service) {
   const auto it = services_.find(view(service->key));
   if (it == services_.end()) {
     mark_dirty(view(service->key));
-    services_.insert({std::move(service), {}});
+    add({std::move(service), {}});
     return Change::Added;
   }
   Change change = Change::Added;
@@ -79,7 +77,7 @@ void Store::erase_service(const ObjectKey& key) {
   if (it == services_.end() || it->service == nullptr) return;
   mark_dirty(view(key));
   if (it->slices.empty()) {
-    services_.erase(it);
+    remove(it);
   } else {
     it->service.reset();
   }
@@ -116,7 +114,7 @@ Store::Change Store::upsert(std::shared_ptr<const EndpointSlice> slice) {
   if (const auto it = services_.find(owner); it != services_.end()) {
     it->slices.insert(slice_position(it->slices, slice->key.name), slice.get());
   } else {
-    services_.insert({nullptr, {slice.get()}});
+    add({nullptr, {slice.get()}});
   }
   slices_.insert(std::move(slice));
   return change;
@@ -129,11 +127,27 @@ void Store::erase_slice(const ObjectKey& key) {
   slices_.erase(it);
 }
 
+void Store::add(ServiceEntry entry) {
+  std::vector<const ServiceEntry*>& mine = by_namespace_[std::string(view(entry).ns)];
+  entry.place = static_cast<std::uint32_t>(mine.size());
+  mine.push_back(&*services_.insert(std::move(entry)).first);
+}
+
+void Store::remove(Services::const_iterator entry) {
+  const auto all = by_namespace_.find(view(*entry).ns);
+  std::vector<const ServiceEntry*>& mine = all->second;
+  mine[entry->place] = mine.back();
+  mine[entry->place]->place = entry->place;
+  mine.pop_back();
+  if (mine.empty()) by_namespace_.erase(all);
+  services_.erase(entry);
+}
+
 void Store::detach(const EndpointSlice& slice) {
   const auto it = services_.find(owner_of(slice));
   mark_dirty(owner_of(slice));
   if (it->service == nullptr && it->slices.size() == 1) {
-    services_.erase(it);
+    remove(it);
   } else {
     it->slices.erase(slice_position(it->slices, slice.key.name));
   }
@@ -143,59 +157,35 @@ void Store::mark_dirty(const KeyView& service) {
   dirty_services_.insert({std::string(service.ns), std::string(service.name)});
 }
 
-Store::Change Store::upsert(Pod pod) {
-  trim(pod);
-  const auto [it, is_new] = pods_.try_emplace(pod.key);
-  if (!is_new) {
-    if (it->second == pod) return Change::None;
-    pods_before_.push_back(std::move(it->second));
+AnyTable& Store::table(const Kind& kind) {
+  for (const auto& each : tables_) {
+    if (&each->kind() == &kind) return *each;
   }
-  pods_after_.push_back(pod);
-  it->second = std::move(pod);
-  return is_new ? Change::Added : Change::Changed;
+  return *tables_.emplace_back(kind.make_table());
 }
 
-void Store::erase_pod(const ObjectKey& key) {
-  const auto it = pods_.find(key);
-  if (it == pods_.end()) return;
-  pods_before_.push_back(std::move(it->second));
-  pods_.erase(it);
+const AnyTable* Store::find_table(const Kind& kind) const noexcept {
+  for (const auto& each : tables_) {
+    if (&each->kind() == &kind) return each.get();
+  }
+  return nullptr;
 }
 
-Store::Change Store::upsert(Namespace ns) {
-  ns.labels.shrink_to_fit();
-  const auto [it, is_new] = namespaces_.try_emplace(ns.name);
-  if (!is_new && it->second == ns) return Change::None;
-  dirty_namespaces_.insert(ns.name);
-  it->second = std::move(ns);
-  return is_new ? Change::Added : Change::Changed;
-}
-
-void Store::erase_namespace(const std::string& name) {
-  const auto it = namespaces_.find(name);
-  if (it == namespaces_.end()) return;
-  dirty_namespaces_.insert(it->first);
-  namespaces_.erase(it);
+void Store::for_each_table(const std::function<void(const AnyTable&)>& visit) const {
+  for (const auto& each : tables_) visit(*each);
 }
 
 void Store::commit() {
-  cancel_intermediate(pods_before_, pods_after_);
   StoreObserver::Changes changes;
   changes.services.assign(dirty_services_.begin(), dirty_services_.end());
-  changes.namespaces.assign(dirty_namespaces_.begin(), dirty_namespaces_.end());
-  changes.pods_before = std::move(pods_before_);
-  changes.pods_after = std::move(pods_after_);
-  // New sets, not clear(): a first load must not leave its buckets behind for ever.
+  // A new set, not clear(): a first load must not leave its buckets behind for ever.
   dirty_services_ = {};
-  dirty_namespaces_ = {};
-  pods_before_ = {};
-  pods_after_ = {};
-  if (changes.services.empty() && changes.namespaces.empty() && changes.pods_before.empty() &&
-      changes.pods_after.empty()) {
-    return;
+  changes.gateways = gateways_.take_changed();
+  for (const auto& table : tables_) {
+    if (auto changed = table->take_changes()) changes.others.push_back(std::move(changed));
   }
+  if (changes.services.empty() && changes.others.empty() && !changes.gateways) return;
   std::sort(changes.services.begin(), changes.services.end());
-  std::sort(changes.namespaces.begin(), changes.namespaces.end());
   const std::vector<StoreObserver*> observers = observers_;  // an observer may remove itself
   for (StoreObserver* observer : observers) observer->on_commit(changes);
 }
@@ -211,19 +201,14 @@ std::vector<const EndpointSlice*> Store::slices(const ObjectKey& service) const 
   return it->slices;
 }
 
-const std::string* Store::slice_owner(const ObjectKey& slice) const {
-  const auto it = slices_.find(view(slice));
-  return it == slices_.end() ? nullptr : &(*it)->service;
+const std::string* Store::slice_owner(const ObjectKey& key) const {
+  const EndpointSlice* const found = slice(key);
+  return found == nullptr ? nullptr : &found->service;
 }
 
-const Namespace* Store::find_namespace(const std::string& name) const {
-  const auto it = namespaces_.find(name);
-  return it == namespaces_.end() ? nullptr : &it->second;
-}
-
-const Pod* Store::pod(const ObjectKey& key) const {
-  const auto it = pods_.find(key);
-  return it == pods_.end() ? nullptr : &it->second;
+const EndpointSlice* Store::slice(const ObjectKey& key) const {
+  const auto it = slices_.find(view(key));
+  return it == slices_.end() ? nullptr : it->get();
 }
 
 void Store::for_each_service(const std::function<void(const Service&)>& visit) const {
@@ -232,16 +217,17 @@ void Store::for_each_service(const std::function<void(const Service&)>& visit) c
   }
 }
 
+void Store::for_each_service_in(std::string_view ns,
+                                const std::function<void(const Service&)>& visit) const {
+  const auto all = by_namespace_.find(ns);
+  if (all == by_namespace_.end()) return;
+  for (const ServiceEntry* const entry : all->second) {
+    if (entry->service != nullptr) visit(*entry->service);
+  }
+}
+
 void Store::for_each_slice(const std::function<void(const EndpointSlice&)>& visit) const {
   for (const SlicePointer& slice : slices_) visit(*slice);
-}
-
-void Store::for_each_namespace(const std::function<void(const Namespace&)>& visit) const {
-  for (const auto& [name, ns] : namespaces_) visit(ns);
-}
-
-void Store::for_each_pod(const std::function<void(const Pod&)>& visit) const {
-  for (const auto& [key, pod] : pods_) visit(pod);
 }
 
 std::size_t Store::service_count() const {

@@ -5,13 +5,17 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
+#include "registry/gateway_set.h"
+#include "registry/kind.h"
 #include "registry/model.h"
+#include "registry/table.h"
 
 namespace clusterdns::registry {
 
@@ -24,27 +28,53 @@ class StoreObserver {
   virtual ~StoreObserver() = default;
 
   struct Changes {
-    std::vector<ObjectKey> services;      // service, or any slice of it, came, changed or went
-    std::vector<std::string> namespaces;  // began or ceased to exist, or its labels changed
-    std::vector<Pod> pods_before;         // pods that went or changed, as they were
-    std::vector<Pod> pods_after;          // pods that came or changed, as they are
+    std::vector<ObjectKey> services;  // service, or any slice of it, came, changed or went
+    std::vector<std::shared_ptr<const AnyChanges>> others;  // one for each kind that changed
+    bool gateways = false;  // some object of gateways() came, changed or went
+
+    // Of one kind, by key.
+    template <class T>
+    [[nodiscard]] std::span<const ObjectChange<T>> of() const noexcept {
+      for (const auto& changes : others) {
+        if (&changes->kind == &T::kRow) {
+          return static_cast<const TypedChanges<T>&>(*changes).list;
+        }
+      }
+      return {};
+    }
   };
   virtual void on_commit(const Changes& changes) = 0;
+};
+
+// What a store held at some moment. The objects are shared with it and immutable, so that taking
+// them costs a pointer each, and any thread may make a store of its own from them.
+struct StoreObjects {
+  struct OfKind {
+    const Kind* kind;
+    std::vector<AnyObject> objects;
+  };
+  std::vector<std::shared_ptr<const Service>> services;
+  std::vector<std::shared_ptr<const EndpointSlice>> slices;
+  std::vector<OfKind> others;
+  std::vector<gateways::ObjectPointer> gateways;
+
+  [[nodiscard]] std::size_t size() const noexcept;
 };
 
 // Objects by key. Not thread-safe: one thread (the control thread of a server) owns it.
 //
 // Changes are gathered by the calls below and become visible to observers at `commit()`, so that a
 // source can hand over several objects as one step. Reading shows uncommitted changes at once.
-// An upsert that equals what is stored is no change.
+// An upsert that equals what is stored is not a change.
 class Store {
  public:
   Store() = default;
+  // Holds what another one held.
+  explicit Store(const StoreObjects& objects);
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // What an upsert did.
-  enum class Change : std::uint8_t { None, Added, Changed };
+  using Change = registry::Change;
 
   // A source that keeps the object itself shares it with the store, instead of keeping a copy; it
   // must not change it any more, and should have trimmed it.
@@ -57,11 +87,40 @@ class Store {
   Change upsert(std::shared_ptr<const EndpointSlice> slice);
   void erase_slice(const ObjectKey& key);
 
-  Change upsert(Pod pod);
-  void erase_pod(const ObjectKey& key);
+  // Objects of all other kinds: pods, namespaces, and whatever has a row (registry/kind.h). A table
+  // is there from when it is first asked for, and as long as the store.
+  template <class T>
+  [[nodiscard]] Table<T>& table() {
+    return static_cast<Table<T>&>(table(T::kRow));
+  }
+  [[nodiscard]] AnyTable& table(const Kind& kind);
+  // nullptr: there is no such object yet.
+  [[nodiscard]] const AnyTable* find_table(const Kind& kind) const noexcept;
+  // nullptr when there is none.
+  template <class T>
+  [[nodiscard]] const T* find(const ObjectKey& key) const {
+    const AnyTable* const objects = find_table(T::kRow);
+    return objects == nullptr ? nullptr : static_cast<const Table<T>*>(objects)->find(key);
+  }
+  // In no particular order.
+  template <class T, class Visit>
+  void for_each(const Visit& visit) const {
+    const AnyTable* const objects = find_table(T::kRow);
+    if (objects != nullptr) static_cast<const Table<T>*>(objects)->for_each(visit);
+  }
+  template <class T>
+  void erase(const ObjectKey& key) {
+    table<T>().erase(key);
+  }
+  void erase_namespace(const std::string& name) { erase<Namespace>({{}, name}); }
+  void for_each_table(const std::function<void(const AnyTable&)>& visit) const;
+  template <class T>
+  requires requires { T::kRow; }
+  Change upsert(T object) { return table<T>().upsert(std::move(object)); }
 
-  Change upsert(Namespace ns);
-  void erase_namespace(const std::string& name);
+  // Objects of gateways, which most clusters have none of.
+  [[nodiscard]] gateways::ObjectSet& gateways() noexcept { return gateways_; }
+  [[nodiscard]] const gateways::ObjectSet& gateways() const noexcept { return gateways_; }
 
   // Tells every observer what changed since the last commit; nothing when nothing did.
   void commit();
@@ -72,14 +131,20 @@ class Store {
   [[nodiscard]] std::vector<const EndpointSlice*> slices(const ObjectKey& service) const;
   // The name of the service that a slice belongs to; nullptr when there is no such slice.
   [[nodiscard]] const std::string* slice_owner(const ObjectKey& slice) const;
-  [[nodiscard]] const Namespace* find_namespace(const std::string& name) const;
-  [[nodiscard]] const Pod* pod(const ObjectKey& key) const;
+  [[nodiscard]] const EndpointSlice* slice(const ObjectKey& key) const;
+  [[nodiscard]] const Namespace* find_namespace(const std::string& name) const {
+    return find<Namespace>({{}, name});
+  }
 
   // In no particular order.
   void for_each_service(const std::function<void(const Service&)>& visit) const;
+  // Costs what there is in that namespace.
+  void for_each_service_in(std::string_view ns,
+                           const std::function<void(const Service&)>& visit) const;
   void for_each_slice(const std::function<void(const EndpointSlice&)>& visit) const;
-  void for_each_namespace(const std::function<void(const Namespace&)>& visit) const;
-  void for_each_pod(const std::function<void(const Pod&)>& visit) const;
+
+  // All that there is, for another thread.
+  [[nodiscard]] StoreObjects objects() const;
 
   [[nodiscard]] std::size_t service_count() const;
   [[nodiscard]] std::size_t endpoint_count() const;
@@ -89,16 +154,12 @@ class Store {
   void remove_observer(StoreObserver* observer);
 
  private:
-  struct KeyView {
-    std::string_view ns;
-    std::string_view name;
-    friend bool operator==(const KeyView&, const KeyView&) = default;
-  };
   // A service, its slices, or both: slices can arrive before their service. Never empty, so that
   // the key needs no place of its own.
   struct ServiceEntry {
     mutable std::shared_ptr<const Service> service;
     mutable std::vector<const EndpointSlice*> slices;  // ordered by name; owned by slices_
+    mutable std::uint32_t place = 0;                   // among those of the namespace
   };
   using SlicePointer = std::shared_ptr<const EndpointSlice>;
 
@@ -129,18 +190,18 @@ class Store {
   };
   using Services = std::unordered_set<ServiceEntry, Hash, Equal>;
 
+  void add(ServiceEntry entry);
+  void remove(Services::const_iterator entry);
   void detach(const EndpointSlice& slice);
   void mark_dirty(const KeyView& service);
 
   Services services_;
+  std::map<std::string, std::vector<const ServiceEntry*>, std::less<>> by_namespace_;
   std::unordered_set<SlicePointer, Hash, Equal> slices_;
-  std::unordered_map<ObjectKey, Pod, ObjectKeyHash> pods_;
-  std::map<std::string, Namespace> namespaces_;
+  std::vector<std::unique_ptr<AnyTable>> tables_;  // a few
+  gateways::ObjectSet gateways_;
 
   std::unordered_set<ObjectKey, ObjectKeyHash> dirty_services_;
-  std::unordered_set<std::string> dirty_namespaces_;
-  std::vector<Pod> pods_before_;
-  std::vector<Pod> pods_after_;
   std::vector<StoreObserver*> observers_;
 };
 

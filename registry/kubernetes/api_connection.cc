@@ -14,10 +14,12 @@
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <charconv>
 #include <vector>
 
+#include "registry/kubernetes/host_lookup.h"
 #include "registry/kubernetes/version.h"
 
 namespace clusterdns::registry::kubernetes {
@@ -31,13 +33,18 @@ using boost::system::error_code;
 
 // A connection inside a cluster takes a millisecond; a black hole takes for ever.
 constexpr std::chrono::milliseconds kConnectLimit{2000};
+// The first server of a resolv.conf may be dead: the second is asked after five seconds.
+constexpr std::chrono::milliseconds kLookupLimit{6000};
 constexpr std::chrono::milliseconds kHandshakeLimit{3000};
 // Two TLS records: a read takes one, and a chunk's header may straddle.
 constexpr std::size_t kBufferSize = 32 * 1024;
-constexpr std::uint32_t kHeaderLimit = 32 * 1024;
+static_assert(kBufferSize >= kMaxResponseHead);
+// Of a compressed body this much is taken at a time, which is up to a thousand times as much when
+// it is unpacked: others have their turn between.
+constexpr std::size_t kCompressedTurn = 1024;
 // The kernel's own ways to notice a dead peer, for connections on which we do not speak.
-constexpr int kKeepAliveIdle = 5;       // seconds
-constexpr int kKeepAliveInterval = 2;   // seconds
+constexpr int kKeepAliveIdle = 5;      // seconds
+constexpr int kKeepAliveInterval = 2;  // seconds
 constexpr int kKeepAliveCount = 3;
 constexpr unsigned kUserTimeout = 10'000;  // milliseconds that sent data may stay unacknowledged
 constexpr std::chrono::seconds kMaxRetryAfter{30};
@@ -56,6 +63,7 @@ class Inflater {
   template <class Sink>
   bool feed(std::span<const std::uint8_t> in, Sink&& sink) {
     if (!good_) return false;
+    if (ended_) return in.empty();
     // zlib does not write to its input; its interface is older than const.
     stream_.next_in = const_cast<Bytef*>(in.data());
     stream_.avail_in = static_cast<uInt>(in.size());
@@ -66,15 +74,19 @@ class Inflater {
       if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR) return false;
       const std::size_t size = out_.size() - stream_.avail_out;
       if (size > 0 && !sink(std::span<const std::uint8_t>(out_.data(), size))) return false;
-      if (result == Z_STREAM_END) return true;
+      ended_ = result == Z_STREAM_END;
+      if (ended_) return stream_.avail_in == 0;
       if (result == Z_BUF_ERROR && size == 0) break;
     }
     return true;
   }
+  // False: the end, with its checksum, has not come.
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
 
  private:
   z_stream stream_{};
   bool good_ = false;
+  bool ended_ = false;
   std::array<std::uint8_t, kBufferSize> out_{};
 };
 
@@ -87,7 +99,7 @@ class ResponseParser final : public http::basic_parser<false> {
       : on_head_(std::move(on_head)), on_data_(std::move(on_data)) {
     eager(true);
     body_limit(boost::none);
-    header_limit(kHeaderLimit);
+    header_limit(kMaxResponseHead);
   }
   ApiConnection::Head head;
 
@@ -102,12 +114,14 @@ class ResponseParser final : public http::basic_parser<false> {
     if (name == http::field::content_type) {
       head.content_type.assign(value.data(), value.size());
     } else if (name == http::field::content_encoding) {
-      head.gzip = value == "gzip";
+      head.gzip = boost::beast::iequals(value, "gzip");
     } else if (name == http::field::retry_after) {
       unsigned seconds = 0;
-      if (std::from_chars(value.data(), value.data() + value.size(), seconds).ec == std::errc{}) {
-        head.retry_after = std::min<std::chrono::seconds>(std::chrono::seconds(seconds),
-                                                          kMaxRetryAfter);
+      const auto error = std::from_chars(value.data(), value.data() + value.size(), seconds).ec;
+      if (error == std::errc{}) {
+        head.retry_after = std::min(std::chrono::seconds(seconds), kMaxRetryAfter);
+      } else if (error == std::errc::result_out_of_range) {
+        head.retry_after = kMaxRetryAfter;
       }
     }
   }
@@ -147,7 +161,7 @@ std::string tls_problem(const error_code& error, SSL* ssl) {
 class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& io, const Credentials& credentials)
-      : io_(io), credentials_(credentials), resolver_(io), watchdog_(io) {}
+      : io_(io), credentials_(credentials), lookup_(io), watchdog_(io) {}
 
   [[nodiscard]] bool busy() const noexcept { return running_; }
 
@@ -173,6 +187,11 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
     if (running_) expect(Clock::now() + limit);
   }
 
+  void end_within(std::chrono::milliseconds limit) {
+    end_ = std::min(end_, Clock::now() + limit);
+    if (running_) expect(deadline_);
+  }
+
   void close() {
     running_ = false;
     open_ = false;
@@ -180,7 +199,7 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
     receiver_ = {};
     watchdog_.cancel();
     armed_ = false;
-    resolver_.cancel();
+    lookup_.cancel();
     drop();
   }
 
@@ -235,40 +254,41 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
   void connect() {
     drop();
     phase_ = Phase::Connecting;
-    expect(Clock::now() + kConnectLimit);
     link_ = std::make_shared<Link>(io_);
     link_->server = request_.server;
     error_code error;
     const auto address = asio::ip::make_address(request_.server.host, error);
     if (!error) {
-      // No resolver, which would start a thread.
       endpoints_ = {tcp::endpoint(address, request_.server.port)};
       return connect_to_endpoints();
     }
-    resolver_.async_resolve(
-        request_.server.host, std::to_string(request_.server.port),
-        guarded([this](const error_code& failed, const tcp::resolver::results_type& found) {
-          if (failed) {
+    expect(Clock::now() + kLookupLimit);
+    // Cancelled with the request.
+    lookup_.start(
+        request_.server.host, guarded([this](const HostAddresses& found) {
+          if (found.error) {
             return end(Ending::Unreachable,
-                       "'" + request_.server.host + "' does not resolve: " + failed.message());
+                       "'" + request_.server.host + "' does not resolve: " + found.error.message());
           }
           endpoints_.clear();
-          for (const auto& entry : found) endpoints_.push_back(entry.endpoint());
+          for (const auto& one : found.addresses) {
+            endpoints_.emplace_back(one, request_.server.port);
+          }
           connect_to_endpoints();
         }));
   }
 
   void connect_to_endpoints() {
-    asio::async_connect(link_->socket, endpoints_,
-                        guarded([this](const error_code& error, const tcp::endpoint&) {
-                          if (error) {
-                            return end(error == asio::error::connection_refused
-                                           ? Ending::Refused
-                                           : Ending::Unreachable,
-                                       error.message());
-                          }
-                          connected();
-                        }));
+    expect(Clock::now() + kConnectLimit);
+    asio::async_connect(
+        link_->socket, endpoints_, guarded([this](const error_code& error, const tcp::endpoint&) {
+          if (error) {
+            return end(
+                error == asio::error::connection_refused ? Ending::Refused : Ending::Unreachable,
+                error.message());
+          }
+          connected();
+        }));
   }
 
   void connected() {
@@ -314,12 +334,14 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
     sent_ = Clock::now();
     expect(sent_ + request_.idle_limit);
     std::string& text = link_->out;
-    text = "GET " + request_.server.base_path + request_.target + " HTTP/1.1\r\nHost: " +
-            request_.server.host_port() + "\r\nUser-Agent: " + std::string(kUserAgent) +
-            "\r\nAccept: " + request_.accept + "\r\n";
+    text = "GET " + request_.server.base_path + request_.target +
+           " HTTP/1.1\r\nHost: " + request_.server.host_port() +
+           "\r\nUser-Agent: " + std::string(kUserAgent) + "\r\nAccept: " + request_.accept + "\r\n";
     if (request_.gzip) text += "Accept-Encoding: gzip\r\n";
-    if (!credentials_.authorization().empty()) {
-      text += "Authorization: " + credentials_.authorization() + "\r\n";
+    if (const auto who = credentials_.authorization(request_.server); !who.empty()) {
+      text += "Authorization: ";
+      text += who;
+      text += "\r\n";
     }
     text += "\r\n";
     inflater_.reset();
@@ -361,7 +383,7 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
       filled_ -= begin_;
       begin_ = 0;
     }
-    if (filled_ == buffer.size()) return end(Ending::Broken, "a header that is too long");
+    if (filled_ == buffer.size()) return end(Ending::Broken, "a header is too long");
     const auto space = asio::buffer(buffer.data() + filled_, buffer.size() - filled_);
     const auto done = guarded([this](const error_code& error, std::size_t size) {
       filled_ += size;
@@ -381,15 +403,26 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
     const std::shared_ptr<ResponseParser> parser = parser_;
     error_code error;
     while (begin_ < filled_ && !parser->is_done()) {
-      const std::size_t used =
-          parser->put(asio::buffer(link_->in.data() + begin_, filled_ - begin_), error);
+      const std::size_t there = filled_ - begin_;
+      std::size_t some = inflater_ ? std::min(there, kCompressedTurn) : there;
+      std::size_t used = parser->put(asio::buffer(link_->in.data() + begin_, some), error);
       if (turn != turn_) return;
+      if (used == 0 && error == http::error::need_more && some < there) {
+        // The head of a chunk is longer than that.
+        error = {};
+        some = there;
+        used = parser->put(asio::buffer(link_->in.data() + begin_, some), error);
+        if (turn != turn_) return;
+      }
       begin_ += used;
       if (error == http::error::need_more) {
         error = {};
         if (used == 0) break;
       }
       if (error) break;
+      if (some < there) {
+        return asio::post(io_, guarded([this, read_error] { received(read_error); }));
+      }
     }
     if (!error && read_error && !parser->is_done()) {
       // Without a length the end of the connection is the end of the body.
@@ -401,17 +434,20 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
       if (turn != turn_) return;
     }
     if (error == asio::error::operation_aborted) {
-      return end(Ending::Rejected, "the response makes no sense");
+      return end(Ending::Rejected, "the response is malformed");
     }
     if (error) {
-      return end(Ending::Broken, error == http::error::partial_message ||
-                                         error == http::error::end_of_stream
-                                     ? "the connection ended early"
-                                     : error.message());
+      return end(Ending::Broken,
+                 error == http::error::partial_message || error == http::error::end_of_stream
+                     ? "the connection ended early"
+                     : error.message());
     }
     if (receiver_.on_pause) receiver_.on_pause();
     if (turn != turn_) return;
     if (parser->is_done()) {
+      if (inflater_ && !inflater_->ended()) {
+        return end(Ending::Broken, "the compressed body ended early");
+      }
       if (read_error || !parser->keep_alive() || begin_ != filled_) drop();
       return end(Ending::Complete, {});
     }
@@ -422,6 +458,7 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
   void end(Ending ending, const std::string& what) {
     running_ = false;
     ++turn_;
+    lookup_.cancel();
     if (ending != Ending::Complete) drop();
     const Receiver receiver = std::move(receiver_);
     receiver_ = {};
@@ -448,7 +485,7 @@ class ApiConnection::Impl : public std::enable_shared_from_this<Impl> {
   asio::io_context& io_;
   const Credentials& credentials_;
   std::shared_ptr<Link> link_;
-  tcp::resolver resolver_;
+  HostLookup lookup_;
   std::vector<tcp::endpoint> endpoints_;
   bool open_ = false;
 
@@ -475,6 +512,7 @@ void ApiConnection::start(Request request, Receiver receiver) {
 void ApiConnection::set_idle_limit(std::chrono::milliseconds limit) {
   impl_->set_idle_limit(limit);
 }
+void ApiConnection::end_within(std::chrono::milliseconds limit) { impl_->end_within(limit); }
 void ApiConnection::close() { impl_->close(); }
 bool ApiConnection::busy() const noexcept { return impl_->busy(); }
 

@@ -14,6 +14,9 @@
 
 namespace clusterdns::registry::kubernetes {
 
+// Octets of a response's head.
+inline constexpr std::uint32_t kMaxResponseHead = 32 * 1024;
+
 // Why a request ended.
 enum class Ending : std::uint8_t {
   Complete,     // the response came whole
@@ -66,6 +69,8 @@ class ApiConnection {
   void start(Request request, Receiver receiver);
   // From now on silence may last this long.
   void set_idle_limit(std::chrono::milliseconds limit);
+  // Whatever comes, the request ends within this from now on.
+  void end_within(std::chrono::milliseconds limit);
   // Ends the request, if one is running, and the connection; no callback comes any more.
   void close();
   [[nodiscard]] bool busy() const noexcept;

@@ -2,141 +2,157 @@
 
 #include <algorithm>
 
+#include "registry/gateway_host.h"
+#include "registry/kubernetes/protobuf.h"
+#include "registry/manifests/field_reader.h"
+#include "registry/manifests/json_documents.h"
 #include "registry/selector.h"
+#include "registry/shown_text.h"
 #include "registry/validation.h"
 
 namespace clusterdns::registry::kubernetes {
 
-std::string_view to_string(Kind kind) noexcept {
-  switch (kind) {
-    case Kind::Services: return "services";
-    case Kind::EndpointSlices: return "endpointslices";
-    case Kind::Namespaces: return "namespaces";
-    case Kind::Pods: return "pods";
-    case Kind::ServiceImports: return "serviceimports";
+ApiKind make_api_kind(const Kind& row) {
+  ApiKind kind;
+  kind.name = row.full_name();
+  kind.object = row.name;
+  kind.optional = true;
+  kind.row = &row;
+  for (const std::string_view version : row.versions) {
+    if (version.empty()) continue;
+    std::string path = row.group.empty() ? "/api/" : "/apis/" + std::string(row.group) + '/';
+    kind.paths.push_back(path.append(version).append(1, '/').append(row.plural));
   }
-  return "services";
+  return kind;
 }
 
-bool read_object(Encoding encoding, Kind kind, std::span<const std::uint8_t> data,
+bool read_object(Encoding encoding, const ApiKind& kind, std::span<const std::uint8_t> data,
                  const ReadOptions& options, ApiObject& object) {
-  return encoding == Encoding::Protobuf ? read_protobuf(kind, data, options, object)
-                                        : read_json(kind, data, options, object);
+  bool read = false;
+  if (kind.form != nullptr) {
+    PartialObject partial{options, kind, object};
+    read = encoding == Encoding::Json ? read_json(data, partial)
+                                      : kind.has_protobuf() && read_protobuf(data, partial);
+  } else {
+    read = encoding == Encoding::Json && read_tree(data, kind, object);
+  }
+  if (!read && object.problem.empty()) {
+    object.problem =
+        encoding == Encoding::Protobuf ? "it is not a protobuf message" : "it is not a JSON object";
+  }
+  return read;
+}
+
+namespace {
+
+// Keeps the tree of the object that is read, for as long as it takes to read it.
+class TreeReader final : public DocumentVisitor {
+ public:
+  TreeReader(const ApiKind& kind, ApiObject& object) : kind_(kind), object_(object) {}
+  bool read = false;
+
+  void on_object(const YamlNode& node, const YamlNode* list) override {
+    // The elements of a field `items` come by themselves; the object follows.
+    if (list != nullptr || !node.is_map()) return;
+    read = true;
+    Findings findings;
+    const Field root(&node, node.mark, "", findings);
+    const Field metadata = root["metadata"];
+    object_.key = {metadata["namespace"].text_or(""), metadata["name"].text_or("")};
+    object_.resource_version = metadata["resourceVersion"].text_or("");
+    object_.terminating = metadata["deletionTimestamp"].is_set();
+    object_.initial_events_end = metadata["annotations"][kInitialEventsEnd].text_or("") == "true";
+    if (object_.key.name.empty()) return;  // a bookmark
+    findings = {};
+    AnyObject body = kind_.row->read(root);
+    if (findings.errors.empty()) {
+      object_.body = std::move(body);
+      if (!findings.warnings.empty()) object_.note = findings.warnings.front().what;
+    } else {
+      object_.problem = findings.errors.front().what;
+    }
+  }
+
+ private:
+  const ApiKind& kind_;
+  ApiObject& object_;
+};
+
+}  // namespace
+
+bool read_tree(std::span<const std::uint8_t> data, const ApiKind& kind, ApiObject& object) {
+  TreeReader reader(kind, object);
+  const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
+  const auto error = registry::read_json(text, 0, 1, reader, kMaxApiTreeOctets);
+  if (!error) return reader.read;
+  object.body = std::monostate{};
+  object.problem = error->what;
+  return false;
 }
 
 namespace parts {
 
-void add_label(Kind kind, const ReadOptions& options, std::string_view key, std::string_view value,
-               ApiObject& object, Labels& labels, std::string& service_name) {
-  if (kind == Kind::EndpointSlices) {
-    if (key == kServiceNameLabel) service_name = value;
-    if (key == kImportNameLabel) object.import_name = value;
-    if (key == kSourceClusterLabel) object.import_cluster = value;
-    return;
+void add_annotation(std::string_view key, std::string_view value, PartialObject& to) {
+  if (key == kTriggerTimeAnnotation) to.object.change_trigger_time = value;
+  if (key == kInitialEventsEnd) to.object.initial_events_end = value == "true";
+  if (!to.options.gateways) return;
+  bool older = false;
+  const std::string_view name = gateways::annotation_name(key, &older);
+  if (name == "hostname" && !to.older_hostnames) {
+    to.hostnames = value;
+    to.older_hostnames = older;
+  } else if (name == "target" && !to.older_targets) {
+    to.targets = value;
+    to.older_targets = older;
   }
-  const bool wanted = kind == Kind::Namespaces ? options.namespace_labels : options.labels;
-  if (wanted) labels.emplace_back(key, value);
 }
 
-void add_annotation(std::string_view key, std::string_view value, ApiObject& object) {
-  if (key == kTriggerTimeAnnotation) object.change_trigger_time = value;
-  if (key == kInitialEventsEnd) object.initial_events_end = value == "true";
+void note(ApiObject& object, std::string_view field, std::string_view value,
+          std::string_view rule) {
+  if (!object.note.empty()) return;
+  object.note = std::string(field) + ": " + shown(value) + " is not " + std::string(rule) +
+                "; it is treated as not set";
+}
+
+std::string_view checked(ApiObject& object, std::string_view field, std::string_view text,
+                         bool (*rule)(std::string_view) noexcept, std::string_view sentence) {
+  if (text.empty() || rule(text)) return text;
+  note(object, field, text, sentence);
+  return {};
 }
 
 Protocol protocol_of(std::string_view text) noexcept {
   return text == "UDP" ? Protocol::Udp : text == "SCTP" ? Protocol::Sctp : Protocol::Tcp;
 }
 
-void finish_service(const RawService& raw, Service& service) {
-  service.type = raw.type == "ExternalName"   ? ServiceType::ExternalName
-                 : raw.type == "NodePort"     ? ServiceType::NodePort
-                 : raw.type == "LoadBalancer" ? ServiceType::LoadBalancer
-                                              : ServiceType::ClusterIP;
-  service.headless = raw.cluster_ip == "None";
-  service.publish_not_ready_addresses = raw.publish_not_ready;
-  if (service.type == ServiceType::ExternalName) {
-    std::string_view name = raw.external_name;
-    if (name.ends_with('.')) name.remove_suffix(1);
-    service.external_name = name;
-    service.cluster_ips.clear();
-    service.headless = false;
-  } else if (service.cluster_ips.empty() && !service.headless) {
-    // API servers before dual stack have only the one.
-    if (const auto ip = IpAddress::parse(raw.cluster_ip)) service.cluster_ips.push_back(*ip);
-  }
+void read_port_field(ProtoReader& field, RawPort& port) {
+  if (field.field() == 1) port.name = field.text();
+  if (field.field() == 2) port.protocol = field.text();
+  if (field.field() == 3) port.port = static_cast<std::int64_t>(field.value());
 }
 
-void add_endpoint(const RawEndpoint& raw, std::span<const std::string_view> addresses,
-                  const ReadOptions& options, EndpointSlice& slice) {
-  std::shared_ptr<const EndpointDetail> detail;
-  const std::string_view target = options.target_names ? raw.target_name : std::string_view();
-  const std::string_view zone = options.zones ? raw.zone : std::string_view();
-  if (!raw.hostname.empty() || !target.empty() || !zone.empty()) {
-    const EndpointDetail* const last =
-        slice.endpoints.empty() ? nullptr : slice.endpoints.back().detail.get();
-    // Endpoints in a row are often of one zone and nothing else.
-    if (last != nullptr && last->hostname == raw.hostname && last->target_name == target &&
-        last->zone == zone) {
-      detail = slice.endpoints.back().detail;
-    } else {
-      detail = std::make_shared<const EndpointDetail>(EndpointDetail{
-          std::string(raw.hostname), std::string(target), std::string(zone), {}});
-    }
-  }
-  for (const std::string_view text : addresses) {
-    if (const auto address = IpAddress::parse(text)) {
-      slice.endpoints.push_back({*address, raw.ready, detail});
-    }
-  }
+void add_address(std::string_view text, std::vector<IpAddress>& to) {
+  if (const auto ip = IpAddress::parse_legacy(text)) to.push_back(*ip);
 }
 
-void finish(Kind kind, ApiObject& object, Labels&& labels, std::string&& service_name) {
+void finish(PartialObject& to) {
+  ApiObject& object = to.object;
   const ObjectKey& key = object.key;
+  const ObjectForm& form = *to.kind.form;
   if (key.name.empty()) {
-    // A bookmark has a resourceVersion and nothing else.
+    // A bookmark has a resourceVersion and nothing else; whether it should have more is for the
+    // caller to know.
     object.body = std::monostate{};
     return;
   }
-  const bool namespaced = kind != Kind::Namespaces;
-  const bool label_name = kind == Kind::Services || kind == Kind::Namespaces ||
-                          kind == Kind::ServiceImports;
-  if (label_name ? !is_dns_label(key.name) : !is_dns_subdomain(key.name)) {
-    object.problem = "'" + key.name + "' is not " +
-                     std::string(label_name ? kDnsLabelRule : kDnsSubdomainRule);
-  } else if (namespaced && !is_dns_label(key.ns)) {
-    object.problem = "the namespace '" + key.ns + "' is not " + std::string(kDnsLabelRule);
+  if (form.label_name ? !is_dns_label(key.name) : !is_dns_subdomain(key.name)) {
+    object.problem = "the name " + shown(key.name) + " is not " +
+                     std::string(form.label_name ? kDnsLabelRule : kDnsSubdomainRule);
+  } else if (form.namespaced && !is_dns_label(key.ns)) {
+    object.problem = "the namespace " + shown(key.ns) + " is not " + std::string(kDnsLabelRule);
   }
-  normalize(labels);
-  switch (kind) {
-    case Kind::Services:
-    case Kind::ServiceImports: {
-      auto& service = std::get<Service>(object.body);
-      service.key = key;
-      service.labels = std::move(labels);
-      break;
-    }
-    case Kind::EndpointSlices: {
-      auto& slice = std::get<EndpointSlice>(object.body);
-      slice.key = key;
-      slice.service = std::move(service_name);
-      if (!slice.service.empty() && !is_dns_label(slice.service)) {
-        object.problem = "the service '" + slice.service + "' is not " + std::string(kDnsLabelRule);
-      }
-      break;
-    }
-    case Kind::Namespaces: {
-      auto& ns = std::get<Namespace>(object.body);
-      ns.name = key.name;
-      ns.labels = std::move(labels);
-      break;
-    }
-    case Kind::Pods: {
-      auto& pod = std::get<Pod>(object.body);
-      pod.key = key;
-      pod.labels = std::move(labels);
-      break;
-    }
-  }
+  normalize(to.labels);
+  form.finish(to);
 }
 
 }  // namespace parts

@@ -33,9 +33,9 @@ class Backoff {
     if (failures_ == 0 || trouble != trouble_) step_ = 0;
     trouble_ = trouble;
     ++failures_;
-    const Milliseconds cap = trouble == Trouble::Refused    ? kRefusedCap
+    const Milliseconds cap = trouble == Trouble::Refused  ? kRefusedCap
                              : now - since_ < kSoonBegins ? kSoonCap
-                                                            : kLongCap;
+                                                          : kLongCap;
     const Milliseconds delay = std::min(cap, kFirst * (1 << std::min(step_, 10)));
     ++step_;
     // Between three quarters and the whole, so that a fleet does not knock at once.
@@ -44,7 +44,7 @@ class Backoff {
   }
 
   static constexpr Milliseconds kFirst{25};
-  static constexpr Milliseconds kRefusedCap{250};
+  static constexpr Milliseconds kRefusedCap{400};
   // An API server that restarts is back within the minute, and names should be right soon after.
   static constexpr Milliseconds kSoonCap{400};
   static constexpr std::chrono::seconds kSoonBegins{60};

@@ -1,6 +1,7 @@
 #include "registry/kubernetes/body_reader.h"
 
 #include <boost/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "registry/kubernetes/protobuf.h"
@@ -10,11 +11,27 @@ namespace {
 
 using Octets = std::span<const std::uint8_t>;
 
+// Buffers of less than this stay for the next object.
+constexpr std::size_t kKeptBuffer = 64 * 1024;
+
+// Empties it, and gives back what one large object took.
+template <class Buffer>
+void clear(Buffer& buffer) {
+  if (buffer.capacity() > kKeptBuffer) {
+    Buffer().swap(buffer);
+  } else {
+    buffer.clear();
+  }
+}
+
 // Octets that wait for the rest of what they belong to.
 class Pending {
  public:
   void add(Octets data) {
-    if (begin_ > 0) {
+    if (empty()) {
+      clear(octets_);
+      begin_ = 0;
+    } else if (begin_ > 0) {
       octets_.erase(octets_.begin(), octets_.begin() + static_cast<std::ptrdiff_t>(begin_));
       begin_ = 0;
     }
@@ -75,10 +92,11 @@ class ProtobufWatchReader final : public BodyReader {
         while (raw.next()) {
           if (raw.field() == 1) object = raw.bytes();
         }
-        if (!raw.ok()) return false;
       }
     }
-    return r.ok() && unwrap(object) && sink_.on_event(type, object);
+    std::string_view kind;
+    if (!unwrap(object, &kind)) object = {};
+    return sink_.on_event(type, kind, object);
   }
 
   BodySink& sink_;
@@ -124,7 +142,7 @@ class ProtobufListReader final : public BodyReader {
     std::uint64_t tag = 0;
     const int tag_size = ProtoReader::read_varint(rest, tag);
     if (tag_size <= 0) return tag_size;
-    if ((tag & 7) != 2) return -1;  // messages and texts only, here
+    if ((tag & 7) != 2) return skip(rest, static_cast<std::size_t>(tag_size), tag & 7, used);
     std::uint64_t size = 0;
     const Octets behind = rest.subspan(static_cast<std::size_t>(tag_size));
     const int size_size = ProtoReader::read_varint(behind, size);
@@ -137,13 +155,18 @@ class ProtobufListReader final : public BodyReader {
       used = head;
       return 1;
     }
-    if (size > kMaxObjectSize) return -1;
+    const bool item = state_ == State::List && (tag >> 3) == 2;
+    if (size > (item ? kMaxObjectSize : kMaxEnvelopeSize)) return -1;
     if (state_ == State::List && head + size > left_) return -1;
     if (rest.size() < head + size) return 0;
     used = head + static_cast<std::size_t>(size);
-    if (state_ == State::Envelope) return 1;
-    left_ -= used;
     const Octets content = rest.subspan(head, static_cast<std::size_t>(size));
+    if (state_ == State::Envelope) {
+      if ((tag >> 3) != 1) return 1;
+      const std::string_view kind = kind_of(content);
+      return kind.empty() || sink_.on_list_kind(kind) ? 1 : -1;
+    }
+    left_ -= used;
     if ((tag >> 3) == 2) return sink_.on_item(content) ? 1 : -1;
     if ((tag >> 3) == 1) {
       ProtoReader metadata(content);
@@ -153,6 +176,27 @@ class ProtobufListReader final : public BodyReader {
       }
       if (!metadata.ok()) return -1;
     }
+    return 1;
+  }
+
+  // Messages and texts are all that there is here today; as field().
+  int skip(Octets rest, std::size_t tag_size, std::uint64_t wire_type, std::size_t& used) {
+    const Octets behind = rest.subspan(tag_size);
+    std::size_t size = 0;
+    if (wire_type == 0) {
+      std::uint64_t ignored = 0;
+      const int varint = ProtoReader::read_varint(behind, ignored);
+      if (varint <= 0) return varint;
+      size = static_cast<std::size_t>(varint);
+    } else if (wire_type == 1 || wire_type == 5) {
+      size = wire_type == 1 ? 8 : 4;
+      if (behind.size() < size) return 0;
+    } else {
+      return -1;
+    }
+    used = tag_size + size;
+    if (state_ == State::List && used > left_) return -1;
+    if (state_ == State::List) left_ -= used;
     return 1;
   }
 
@@ -214,8 +258,12 @@ class JsonWatchReader final : public BodyReader {
     for (const std::uint8_t octet : data) {
       const char c = static_cast<char>(octet);
       if (event_.empty()) {
-        if (is_space(c)) continue;
+        if (is_space(c)) {
+          if (++spaces_ > kMaxEnvelopeSize) return false;
+          continue;
+        }
         if (c != '{') return false;
+        spaces_ = 0;
       }
       // The object is cut out on the way: the value at depth 1 that begins with a brace.
       scanner_.step(c);
@@ -226,7 +274,7 @@ class JsonWatchReader final : public BodyReader {
       if (c == '}' && !scanner_.in_string() && scanner_.depth() == 1 && object_end_ == 0) {
         object_end_ = event_.size();
       }
-      if (scanner_.depth() < 0 || event_.size() > kMaxObjectSize) return false;
+      if (scanner_.depth() < 0 || event_.size() > kMaxObjectSize + kMaxEnvelopeSize) return false;
       if (scanner_.depth() == 0 && !event()) return false;
     }
     return true;
@@ -235,16 +283,21 @@ class JsonWatchReader final : public BodyReader {
 
  private:
   bool event() {
-    if (object_end_ <= object_begin_) return false;
-    const std::string object = event_.substr(object_begin_, object_end_ - object_begin_);
-    event_.replace(object_begin_, object_end_ - object_begin_, "{}");
-    boost::system::error_code error;
-    const boost::json::value value = boost::json::parse(event_, error);
-    event_.clear();
+    std::string envelope = std::exchange(event_, {});
+    std::string object;
+    if (object_end_ > object_begin_) {
+      const std::string behind = envelope.substr(object_end_);
+      envelope.erase(object_end_);
+      object = envelope.substr(object_begin_);
+      envelope.replace(object_begin_, object.size(), "{}").append(behind);
+    }
     object_begin_ = object_end_ = 0;
+    if (object.size() > kMaxObjectSize || envelope.size() > kMaxEnvelopeSize) return false;
+    boost::system::error_code error;
+    const boost::json::value value = boost::json::parse(envelope, error);
     if (error || !value.is_object()) return false;
     const std::string type(text_at(value.get_object(), "type"));
-    return sink_.on_event(type,
+    return sink_.on_event(type, {},
                           {reinterpret_cast<const std::uint8_t*>(object.data()), object.size()});
   }
 
@@ -252,6 +305,7 @@ class JsonWatchReader final : public BodyReader {
   JsonScanner scanner_;
   std::string event_;
   std::size_t object_begin_ = 0, object_end_ = 0;
+  std::size_t spaces_ = 0;  // between events
 };
 
 // {"kind":…,"metadata":{…},"items":[…]}: items are cut out, the rest is read at the end.
@@ -263,7 +317,7 @@ class JsonListReader final : public BodyReader {
     for (const std::uint8_t octet : data) {
       const char c = static_cast<char>(octet);
       if (done_) {
-        if (!is_space(c)) return false;
+        if (!is_space(c) || ++spaces_ > kMaxEnvelopeSize) return false;
         continue;
       }
       const bool was_string = scanner_.in_string();
@@ -272,22 +326,20 @@ class JsonListReader final : public BodyReader {
       if (depth < 0) return false;
       if (in_items_) {
         if (depth == 1) {  // the list's own bracket
+          if (c != ']') return false;
+          if (!item_.empty() && !item()) return false;
           in_items_ = false;
           rest_ += "]";
           continue;
         }
-        const bool between = depth == 2 && item_.empty() && c != '{';
-        if (between) {
-          if (!is_space(c) && c != ',') return false;
-          continue;
-        }
-        item_.push_back(c);
-        if (item_.size() > kMaxObjectSize) return false;
-        if (depth == 2 && c == '}' && !was_string) {
-          if (!sink_.on_item({reinterpret_cast<const std::uint8_t*>(item_.data()), item_.size()})) {
-            return false;
-          }
-          item_.clear();
+        // An item is what stands between commas, whether it is an object or not.
+        if (depth == 2 && c == ',' && !was_string) {
+          if (!item()) return false;
+        } else if (!item_.empty() || !is_space(c)) {
+          item_.push_back(c);
+          if (item_.size() > kMaxObjectSize) return false;
+        } else if (++spaces_ > kMaxEnvelopeSize) {
+          return false;
         }
         continue;
       }
@@ -305,7 +357,10 @@ class JsonListReader final : public BodyReader {
       } else if (depth == 1 && scanner_.in_string()) {
         key_.push_back(c);
       }
-      if (c == '[' && depth == 2 && !was_string && key_ == "items") in_items_ = true;
+      if (c == '[' && depth == 2 && !was_string && key_ == "items") {
+        in_items_ = true;
+        if (!std::exchange(begun_, true) && !say_kind(rest_ + "]}")) return false;
+      }
       if (depth == 0) done_ = true;
     }
     return true;
@@ -316,6 +371,12 @@ class JsonListReader final : public BodyReader {
     boost::system::error_code error;
     const boost::json::value value = boost::json::parse(rest_, error);
     if (error || !value.is_object()) return false;
+    const boost::json::value* const items = value.get_object().if_contains("items");
+    if (items != nullptr && !items->is_array() && !items->is_null()) {
+      problem_ = "its items are not a list";
+      return false;
+    }
+    if (!say_kind(rest_)) return false;
     std::string version, next;
     if (const auto* const metadata = value.get_object().if_contains("metadata");
         metadata != nullptr && metadata->is_object()) {
@@ -324,12 +385,33 @@ class JsonListReader final : public BodyReader {
     }
     return sink_.on_list_end(version, next);
   }
+  [[nodiscard]] std::string_view problem() const noexcept override { return problem_; }
 
  private:
+  bool say_kind(const std::string& text) {
+    boost::system::error_code error;
+    const boost::json::value value = boost::json::parse(text, error);
+    if (error || !value.is_object()) return true;  // finish() will tell
+    const std::string_view kind = text_at(value.get_object(), "kind");
+    return kind.empty() || sink_.on_list_kind(kind);
+  }
+  bool item() {
+    while (!item_.empty() && is_space(item_.back())) item_.pop_back();
+    const bool more =
+        sink_.on_item({reinterpret_cast<const std::uint8_t*>(item_.data()), item_.size()});
+    // Many that are nothing count as space.
+    if (!item_.empty()) spaces_ = 0;
+    clear(item_);
+    return more && ++spaces_ <= kMaxEnvelopeSize;
+  }
+
   BodySink& sink_;
   JsonScanner scanner_;
   std::string rest_, item_, key_;
+  std::size_t spaces_ = 0;  // in a row
+  std::string_view problem_;
   bool in_items_ = false;
+  bool begun_ = false;  // items
   bool done_ = false;
 };
 

@@ -1,5 +1,6 @@
 #include "registry/kubernetes/config.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -10,12 +11,18 @@ constexpr std::string_view kServiceAccount = "/var/run/secrets/kubernetes.io/ser
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-std::uint16_t parse_port(std::string_view text, std::string_view url) {
+// Spaces and control characters would end the line of a request early.
+bool has_space(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; });
+}
+
+std::uint16_t parse_port(std::string_view text, const std::string& url) {
   unsigned port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc{} || end != text.data() + text.size() || port == 0 || port > 65535) {
-    throw ConfigProblem("'" + std::string(url) + "': '" + std::string(text) +
-                        "' is no port (1 to 65535)");
+    throw ConfigProblem("'" + url + "': '" + std::string(text) +
+                        "' is not a valid port (1 to 65535)");
   }
   return static_cast<std::uint16_t>(port);
 }
@@ -27,47 +34,66 @@ std::string ApiServer::host_port() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-ApiServer parse_api_server(std::string_view url) {
+ApiPlace place_of(const ApiConfig& config) {
+  return {config.servers,         config.kubeconfigs,
+          config.context,         config.client_certificate_file,
+          config.client_key_file, config.ca_file};
+}
+
+bool ApiConfig::any_tls() const noexcept {
+  return std::any_of(servers.begin(), servers.end(), [](const ApiServer& s) { return s.tls; });
+}
+
+ApiServer parse_api_server(std::string_view url, bool tls_unless_said) {
   ApiServer server;
   std::string_view rest = url;
-  server.tls = false;
-  server.port = 80;
+  server.tls = tls_unless_said;
   if (rest.starts_with("https://")) {
     server.tls = true;
-    server.port = 443;
     rest.remove_prefix(8);
   } else if (rest.starts_with("http://")) {
+    server.tls = false;
     rest.remove_prefix(7);
-  } else if (rest.find("://") != std::string_view::npos) {
-    throw ConfigProblem("'" + std::string(url) + "' is no address of an API server; write "
-                        "https://HOST:PORT or http://HOST:PORT");
+  } else if (const std::size_t mark = rest.find("://"); mark != std::string_view::npos) {
+    throw ConfigProblem("'" + std::string(rest.substr(0, mark)) +
+                        "://' is not the scheme of an API server; write https://HOST:PORT or "
+                        "http://HOST:PORT");
   }
-  const std::size_t slash = rest.find('/');
-  if (slash != std::string_view::npos) {
-    std::string_view path = rest.substr(slash);
-    while (path.ends_with('/')) path.remove_suffix(1);
-    server.base_path = path;
-    rest = rest.substr(0, slash);
+  server.port = server.tls ? 443 : 80;
+  std::string_view scheme = url.substr(0, url.size() - rest.size());
+  const std::size_t end = std::min(rest.find_first_of("/?#"), rest.size());
+  std::string_view path = rest.substr(end);
+  rest = rest.substr(0, end);
+  // Before anything is said of the address: it may hold a secret.
+  if (const std::size_t at = rest.rfind('@'); at != std::string_view::npos) {
+    throw ConfigProblem("'" + std::string(scheme) + std::string(rest.substr(at + 1)) +
+                        "': a user or password in front of the host is not accepted; name them as "
+                        "`username` and `password` of a kubeconfig's user");
   }
+  const std::string shown = std::string(scheme) + std::string(rest);
+  if (path.find_first_of("?#") != std::string_view::npos || has_space(path)) {
+    throw ConfigProblem("'" + shown + "': only a path may follow the host");
+  }
+  while (path.ends_with('/')) path.remove_suffix(1);
+  server.base_path = path;
   if (rest.starts_with('[')) {
     const std::size_t close = rest.find(']');
     if (close == std::string_view::npos) {
-      throw ConfigProblem("'" + std::string(url) + "': the ']' after the IPv6 address is missing");
+      throw ConfigProblem("'" + shown + "': the ']' after the IPv6 address is missing");
     }
     server.host = rest.substr(1, close - 1);
     rest.remove_prefix(close + 1);
     if (!rest.empty() && rest[0] != ':') {
-      throw ConfigProblem("'" + std::string(url) + "': ':PORT' or nothing must follow ']'");
+      throw ConfigProblem("'" + shown + "': ':PORT' or nothing must follow ']'");
     }
-    if (!rest.empty()) server.port = parse_port(rest.substr(1), url);
+    if (!rest.empty()) server.port = parse_port(rest.substr(1), shown);
   } else {
     const std::size_t colon = rest.find(':');
     server.host = rest.substr(0, colon);
-    if (colon != std::string_view::npos) server.port = parse_port(rest.substr(colon + 1), url);
+    if (colon != std::string_view::npos) server.port = parse_port(rest.substr(colon + 1), shown);
   }
-  if (server.host.empty() || server.host.find_first_of(" \t\r\n@?#") != std::string::npos) {
-    throw ConfigProblem("'" + std::string(url) + "' names no host of an API server; write "
-                        "https://HOST:PORT");
+  if (server.host.empty() || has_space(server.host)) {
+    throw ConfigProblem("'" + shown + "' names no host; write https://HOST:PORT");
   }
   return server;
 }
@@ -83,8 +109,8 @@ ApiConfig in_cluster_config(const char* (*lookup)(const char*)) {
   }
   const bool v6 = std::string_view(host).find(':') != std::string_view::npos;
   ApiConfig config;
-  config.servers.push_back(parse_api_server("https://" + (v6 ? "[" + std::string(host) + "]" : host) +
-                                            ":" + port));
+  config.servers.push_back(
+      parse_api_server("https://" + (v6 ? "[" + std::string(host) + "]" : host) + ":" + port));
   const std::filesystem::path folder(kServiceAccount);
   config.token_file = folder / "token";
   config.ca_file = folder / "ca.crt";

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <spdlog/logger.h>
@@ -22,7 +23,8 @@ namespace clusterdns::registry::kubernetes {
 // All on the io_context's thread.
 class Credentials {
  public:
-  Credentials(boost::asio::io_context& io, ApiConfig config, std::shared_ptr<spdlog::logger> logger);
+  Credentials(boost::asio::io_context& io, ApiConfig config,
+              std::shared_ptr<spdlog::logger> logger);
 
   // Calls `ready` when what follows may be asked, at once unless a credential plugin has to run
   // first; with an error text when there is nothing usable yet.
@@ -35,8 +37,10 @@ class Credentials {
   }
   // Changes with every new `tls()`.
   [[nodiscard]] std::uint64_t tls_generation() const noexcept { return tls_generation_; }
-  // The Authorization header's value; empty: none.
-  [[nodiscard]] const std::string& authorization() const noexcept { return authorization_; }
+  // The Authorization header's value for that server; empty: none. Nobody is told without TLS.
+  [[nodiscard]] std::string_view authorization(const ApiServer& server) const noexcept {
+    return server.tls ? std::string_view(authorization_) : std::string_view();
+  }
   // The name that the server's certificate must be for.
   [[nodiscard]] const std::string& server_name(const ApiServer& server) const noexcept {
     return config_.tls_server_name.empty() ? server.host : config_.tls_server_name;
@@ -44,7 +48,7 @@ class Credentials {
   [[nodiscard]] bool verifies() const noexcept { return !config_.insecure_skip_tls_verify; }
 
   // The server did not accept us: everything is read again, a plugin asked again, at the next
-  // prepare().
+  // prepare(); a plugin that did not help not before a while.
   void rejected();
 
  private:
@@ -56,19 +60,23 @@ class Credentials {
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };
   static Stamp stamp_of(const std::filesystem::path& file);
+  static std::vector<Stamp> stamps_of(const std::vector<std::filesystem::path>& files);
   [[nodiscard]] std::vector<Stamp> stamps(bool of_tls) const;
 
   void reload_kubeconfig();
   void reload_token();
   void reload_tls();
+  void start_plugin();
+  void plugin_ended(const std::string& error, ExecCredential credential);
   [[nodiscard]] bool plugin_is_due() const;
+  [[nodiscard]] bool has_plugin_credential() const;
+  // Reads what has changed, and tells `ready`.
+  void settle(const std::function<void(const std::string& error)>& ready);
 
-  boost::asio::io_context& io_;
   ApiConfig config_;
   std::shared_ptr<spdlog::logger> logger_;
   bool stale_ = true;  // read everything at the next prepare()
-  Stamp kubeconfig_stamp_;
-  std::vector<Stamp> token_stamps_, tls_stamps_;
+  std::vector<Stamp> kubeconfig_stamps_, token_stamps_, tls_stamps_;
   std::string authorization_;
   std::string token_error_, tls_error_;
   std::shared_ptr<boost::asio::ssl::context> tls_;
@@ -76,8 +84,12 @@ class Credentials {
 
   ExecPluginRun plugin_;
   ExecCredential plugin_credential_;
-  bool plugin_asked_ = false;
-  std::vector<std::function<void(const std::string&)>> waiting_;
+  bool plugin_asked_ = false;  // and not rejected since
+  std::string plugin_error_;   // of the last run
+  bool plugin_helped_ = true;  // the last run gave what is not known to be of no use
+  std::chrono::milliseconds plugin_pause_{0};  // after the last run
+  std::chrono::steady_clock::time_point plugin_again_{};
+  std::vector<std::function<void(const std::string&)>> waiting_;  // for the run to end
   std::string logged_;  // the last problem told, so that it is told once
 };
 

@@ -1,273 +1,183 @@
 #include "registry/kubernetes/kubernetes_source.h"
 
 #include <malloc.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <new>
+#include <random>
 #include <utility>
 
+#include "registry/background.h"
 #include "registry/kubernetes/exec_plugin.h"
 #include "registry/kubernetes/snapshot.h"
-#include "registry/validation.h"
+#include "registry/manifests/gateway_reader.h"
 
 namespace clusterdns::registry::kubernetes {
-namespace {
 
-using Change = ObjectSink::Change;
-
-Change to_change(Store::Change change) {
-  switch (change) {
-    case Store::Change::None: return Change::None;
-    case Store::Change::Added: return Change::Added;
-    case Store::Change::Changed: return Change::Changed;
-  }
-  return Change::None;
+SourceIdentity identity_of(const SourceOptions& options) {
+  return {place_of(options.api),    options.read,         options.endpoints, options.pods,
+          options.pods_optional,    options.multicluster, options.kinds,     options.labels,
+          options.namespace_labels, options.snapshot,     options.lease};
 }
 
-// The slice as one of the service that it is imported for. Its endpoints say which cluster they are
-// of (KEP-1645: several clusters' endpoints stand behind one name).
-EndpointSlice imported(const ApiObject& object) {
-  const auto& slice = std::get<EndpointSlice>(object.body);
-  EndpointSlice result{slice.key, object.import_name, slice.ports, {}};
-  result.endpoints.reserve(slice.endpoints.size());
-  std::shared_ptr<const EndpointDetail> last;
-  for (Endpoint endpoint : slice.endpoints) {
-    EndpointDetail detail = endpoint.detail != nullptr ? *endpoint.detail : EndpointDetail{};
-    detail.cluster = object.import_cluster;
-    if (last == nullptr || *last != detail) {
-      last = std::make_shared<const EndpointDetail>(std::move(detail));
-    }
-    endpoint.detail = last;
-    result.endpoints.push_back(endpoint);
-  }
-  return result;
-}
+// One kind: what keeps its objects, and what follows them while the source runs.
+class KubernetesSource::Watched final : public ObjectSink {
+ public:
+  Watched(KubernetesSource& source, ReflectorOptions options, std::unique_ptr<Keeper> keeper)
+      : source_(source), options_(std::move(options)), keeper_(std::move(keeper)) {}
 
-}  // namespace
+  void start(boost::asio::io_context& io) {
+    reflector_ = std::make_unique<Reflector>(io, *source_.credentials_, source_.turns_, options_,
+                                             *this, source_.status_, source_.logger_);
+    reflector_->start();
+  }
+  void stop() { reflector_.reset(); }
+  void poke(bool well) {
+    if (reflector_) reflector_->poke(well);
+  }
+  // Listed once, or known not to be there.
+  [[nodiscard]] bool complete() const noexcept { return complete_; }
+
+ private:
+  Kept upsert(ApiObject object) override {
+    // What names no object cannot be one of the store's.
+    if (std::holds_alternative<std::monostate>(object.body)) return Kept::None;
+    return note(keeper_->upsert(std::move(object)));
+  }
+  Kept erase(const ObjectKey& key) override { return note(keeper_->erase(key)); }
+  bool has(const ObjectKey& key) const override { return keeper_->has(key); }
+  bool begin_list() override { return keeper_->any(); }
+  std::size_t prune(const std::unordered_set<ObjectKey, ObjectKeyHash>& named) override {
+    std::vector<ObjectKey> gone;
+    keeper_->for_each_key([&](const ObjectKey& key) {
+      if (!named.contains(key)) gone.push_back(key);
+    });
+    std::size_t count = 0;
+    for (const ObjectKey& key : gone) count += erase(key) == Kept::Removed ? 1 : 0;
+    return count;
+  }
+  void end_list() override {
+    complete_ = true;
+    source_.check_synced();
+  }
+  void pause() override { source_.pause(); }
+  void reached(bool well) override { source_.reached(well); }
+
+  Kept note(Kept kept) {
+    source_.changed_ = source_.changed_ || (kept != Kept::None && kept != Kept::NoRoom);
+    return kept;
+  }
+
+  KubernetesSource& source_;
+  ReflectorOptions options_;
+  std::unique_ptr<Keeper> keeper_;
+  std::unique_ptr<Reflector> reflector_;
+  bool complete_ = false;
+};
 
 KubernetesSource::KubernetesSource(SourceOptions options, Store& store, Store* imports,
                                    std::shared_ptr<spdlog::logger> logger)
-    : options_(std::move(options)), store_(store), imports_(imports), logger_(std::move(logger)) {
-  for (const ReflectorOptions& kind : kinds()) missing_.push_back(kind.kind);
+    : options_(std::move(options)),
+      store_(store),
+      imports_(imports),
+      logger_(std::move(logger)),
+      turns_(std::random_device{}()),
+      room_(options_.max_kept, [this] {
+        logger_->error(
+            "plugin/kubernetes: the objects of the API server would take more than {} "
+            "MiB; the rest is left out",
+            options_.max_kept / (1024 * 1024));
+      }) {
+  // The largest first, so that its answer is under way while the others connect.
+  if (options_.endpoints) {
+    add(kinds::endpoint_slices(),
+        keep_slices(store_, imports_, room_,
+                    [this](const ObjectKey& service, const std::string& trigger_time) {
+                      if (!synced() || trigger_time.empty()) return;
+                      if (const auto at = parse_rfc3339(trigger_time)) {
+                        triggers_.push_back({*at, service});
+                      }
+                    }),
+        options_.labels);
+  }
+  add(kinds::services(), keep_services(store_, room_), options_.labels);
+  add(kinds::namespaces(), keep_namespaces(store_, imports_, room_), options_.namespace_labels);
+  if (options_.pods) {
+    ApiKind pods = kinds::pods();
+    pods.optional = options_.pods_optional;
+    add(pods, keep_pods(store_, room_), options_.labels);
+  }
+  if (options_.multicluster) {
+    add(kinds::service_imports(), keep_services(*imports_, room_), options_.namespace_labels);
+  }
+  for (const Kind* const kind : options_.kinds) {
+    const auto of_gateways = gateway_kind(*kind);
+    add(make_api_kind(*kind),
+        of_gateways ? keep_gateways(*of_gateways, store_, room_)
+                    : keep_objects(*kind, store_, room_),
+        {});
+  }
 }
 
 KubernetesSource::~KubernetesSource() { stop(); }
 
-std::vector<ReflectorOptions> KubernetesSource::kinds() const {
-  std::vector<ReflectorOptions> kinds;
-  const auto add = [&](Kind kind, std::string path, const std::string& selector) {
-    ReflectorOptions& one = kinds.emplace_back();
-    one.kind = kind;
-    one.path = std::move(path);
-    one.label_selector = selector;
-    one.read = options_.read;
-    one.lease = options_.lease;
-    one.grace = options_.grace;
-    one.relist = options_.relist;
-    one.list_idle = options_.list_idle;
-  };
-  // The largest first, so that its answer is under way while the others connect.
-  if (options_.endpoints) {
-    add(Kind::EndpointSlices, "/apis/discovery.k8s.io/v1/endpointslices", options_.labels);
-  }
-  add(Kind::Services, "/api/v1/services", options_.labels);
-  add(Kind::Namespaces, "/api/v1/namespaces", options_.namespace_labels);
-  if (options_.pods) {
-    add(Kind::Pods, "/api/v1/pods", options_.labels);
-    // Pods that have ended have no address of their own any more; CoreDNS asks the same.
-    kinds.back().field_selector =
-        "status.phase!=Succeeded,status.phase!=Failed,status.phase!=Unknown";
-  }
-  if (options_.multicluster) {
-    add(Kind::ServiceImports, "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports",
-        options_.namespace_labels);
-    kinds.back().optional = true;
-  }
-  return kinds;
+void KubernetesSource::add(const ApiKind& kind, std::unique_ptr<Keeper> keeper,
+                           const std::string& selector) {
+  ReflectorOptions options;
+  options.kind = kind;
+  options.label_selector = selector;
+  options.read = options_.read;
+  options.lease = options_.lease;
+  options.grace = options_.grace;
+  options.relist = options_.relist;
+  options.list_idle = options_.list_idle;
+  options.off_again = options_.off_again;
+  kinds_.push_back(std::make_unique<Watched>(*this, std::move(options), std::move(keeper)));
 }
 
 void KubernetesSource::start(boost::asio::io_context& io, std::function<void()> on_synced) {
   if (io_ != nullptr) return;
   io_ = &io;
   on_synced_ = std::move(on_synced);
+  // The store may have been filled before.
+  room_.set(kept_octets_of(store_) + (imports_ == nullptr ? 0 : kept_octets_of(*imports_)));
   snapshot_timer_ = std::make_unique<boost::asio::steady_timer>(io);
-  credentials_ = std::make_unique<Credentials>(io, options_.api, logger_);
-  for (ReflectorOptions& kind : kinds()) {
-    ObjectSink& sink = *this;
-    reflectors_.push_back(std::make_unique<Reflector>(io, *credentials_, std::move(kind), sink,
-                                                      status_, logger_));
+  if (!options_.snapshot.empty()) {
+    snapshot_writer_ =
+        std::make_unique<SnapshotWriter>(io, options_.snapshot, options_.disk, logger_);
   }
-  for (const auto& reflector : reflectors_) reflector->start();
+  credentials_ = std::make_unique<Credentials>(io, options_.api, logger_);
+  for (const auto& kind : kinds_) kind->start(io);
 }
 
 void KubernetesSource::stop() {
   if (io_ == nullptr) return;
-  reflectors_.clear();
+  for (const auto& kind : kinds_) kind->stop();
   credentials_.reset();
   snapshot_timer_.reset();
-  if (synced() && snapshot_due_) write_snapshot(true);
-  if (snapshot_writer_.joinable()) snapshot_writer_.join();
+  if (snapshot_writer_) {
+    if (synced() && snapshot_due_) write_snapshot();
+    snapshot_writer_->finish(options_.snapshot_patience);
+    snapshot_writer_.reset();
+  }
   io_ = nullptr;
 }
 
-Change KubernetesSource::upsert(Kind kind, ApiObject object) {
-  Change change = Change::None;
-  switch (kind) {
-    case Kind::Services:
-      change = to_change(store_.upsert(std::move(std::get<Service>(object.body))));
-      break;
-    case Kind::ServiceImports:
-      change = to_change(imports_->upsert(std::move(std::get<Service>(object.body))));
-      break;
-    case Kind::EndpointSlices: {
-      auto& slice = std::get<EndpointSlice>(object.body);
-      if (imports_ != nullptr) {
-        if (is_dns_label(object.import_name)) {
-          change = to_change(imports_->upsert(imported(object)));
-        } else {
-          imports_->erase_slice(object.key);
-        }
-      }
-      // A slice that names no service is nobody's.
-      if (slice.service.empty()) {
-        if (store_.slice_owner(object.key) == nullptr) break;
-        store_.erase_slice(object.key);
-        change = Change::Removed;
-        break;
-      }
-      const ObjectKey service{slice.key.ns, slice.service};
-      const Change own = to_change(store_.upsert(std::move(slice)));
-      if (own == Change::None) break;
-      change = own;
-      if (synced() && !object.change_trigger_time.empty()) {
-        if (const auto at = parse_rfc3339(object.change_trigger_time)) {
-          triggers_.push_back({*at, service});
-        }
-      }
-      break;
-    }
-    case Kind::Namespaces:
-      // An import shows in a namespace that does.
-      if (imports_ != nullptr) imports_->upsert(Namespace(std::get<Namespace>(object.body)));
-      change = to_change(store_.upsert(std::move(std::get<Namespace>(object.body))));
-      break;
-    case Kind::Pods:
-      // Its address may be somebody else's soon.
-      if (object.terminating) return erase(kind, object.key);
-      change = to_change(store_.upsert(std::move(std::get<Pod>(object.body))));
-      break;
-  }
-  changed_ = changed_ || change != Change::None;
-  return change;
-}
-
-Change KubernetesSource::erase(Kind kind, const ObjectKey& key) {
-  bool there = false;
-  switch (kind) {
-    case Kind::Services:
-      there = store_.service(key) != nullptr;
-      store_.erase_service(key);
-      break;
-    case Kind::ServiceImports:
-      there = imports_->service(key) != nullptr;
-      imports_->erase_service(key);
-      break;
-    case Kind::EndpointSlices:
-      there = store_.slice_owner(key) != nullptr;
-      store_.erase_slice(key);
-      if (imports_ != nullptr) {
-        there = there || imports_->slice_owner(key) != nullptr;
-        imports_->erase_slice(key);
-      }
-      break;
-    case Kind::Namespaces:
-      there = store_.find_namespace(key.name) != nullptr;
-      store_.erase_namespace(key.name);
-      if (imports_ != nullptr) imports_->erase_namespace(key.name);
-      break;
-    case Kind::Pods:
-      there = store_.pod(key) != nullptr;
-      store_.erase_pod(key);
-      break;
-  }
-  changed_ = changed_ || there;
-  return there ? Change::Removed : Change::None;
-}
-
-bool KubernetesSource::begin_list(Kind kind) {
-  switch (kind) {
-    case Kind::Services: return store_.service_count() > 0;
-    case Kind::ServiceImports: return imports_->service_count() > 0;
-    case Kind::Namespaces: {
-      bool any = false;
-      store_.for_each_namespace([&](const Namespace&) { any = true; });
-      return any;
-    }
-    // A first list finds nothing of these unless a snapshot, or a list that broke off, was there.
-    case Kind::EndpointSlices: {
-      bool any = false;
-      store_.for_each_slice([&](const EndpointSlice&) { any = true; });
-      if (imports_ != nullptr) imports_->for_each_slice([&](const EndpointSlice&) { any = true; });
-      return any;
-    }
-    case Kind::Pods: {
-      bool any = false;
-      store_.for_each_pod([&](const Pod&) { any = true; });
-      return any;
-    }
-  }
-  return true;
-}
-
-std::size_t KubernetesSource::prune(
-    Kind kind, const std::unordered_set<ObjectKey, ObjectKeyHash>& named) {
-  std::vector<ObjectKey> gone;
-  const auto check = [&](const ObjectKey& key) {
-    if (!named.contains(key)) gone.push_back(key);
-  };
-  switch (kind) {
-    case Kind::Services:
-      store_.for_each_service([&](const Service& service) { check(service.key); });
-      break;
-    case Kind::ServiceImports:
-      imports_->for_each_service([&](const Service& service) { check(service.key); });
-      break;
-    case Kind::EndpointSlices:
-      store_.for_each_slice([&](const EndpointSlice& slice) { check(slice.key); });
-      if (imports_ != nullptr) {
-        imports_->for_each_slice([&](const EndpointSlice& slice) { check(slice.key); });
-      }
-      break;
-    case Kind::Namespaces:
-      store_.for_each_namespace([&](const Namespace& ns) { check({{}, ns.name}); });
-      break;
-    case Kind::Pods:
-      store_.for_each_pod([&](const Pod& pod) { check(pod.key); });
-      break;
-  }
-  std::size_t count = 0;
-  for (const ObjectKey& key : gone) count += erase(kind, key) == Change::Removed ? 1 : 0;
-  return count;
-}
-
-void KubernetesSource::end_list(Kind kind) {
-  std::erase(missing_, kind);
-  check_synced();
-}
-
 void KubernetesSource::check_synced() {
-  if (synced() || !missing_.empty()) return;
+  if (synced()) return;
+  for (const auto& kind : kinds_) {
+    if (!kind->complete()) return;
+  }
   status_.synced = true;
   status_.from_snapshot = false;
   changed_ = false;
   if (imports_ != nullptr) imports_->commit();
   store_.commit();
-  std::size_t namespaces = 0;
-  store_.for_each_namespace([&](const Namespace&) { ++namespaces; });
-  logger_->info("plugin/kubernetes: in sync with the Kubernetes API: {} namespaces, {} services, {} "
-                "endpoints", namespaces, store_.service_count(), store_.endpoint_count());
+  logger_->info(
+      "plugin/kubernetes: in sync with the Kubernetes API: {} namespaces, {} services, {} "
+      "endpoints",
+      store_.table<Namespace>().size(), store_.service_count(), store_.endpoint_count());
   if (auto told = std::exchange(on_synced_, nullptr)) told();
   // Much came and went while the lists were read. Give it back, once, when all is served.
   boost::asio::post(*io_, [] { malloc_trim(0); });
@@ -296,8 +206,8 @@ void KubernetesSource::record_programming() {
   triggers_.clear();
 }
 
-void KubernetesSource::reached(Kind) {
-  for (const auto& reflector : reflectors_) reflector->poke();
+void KubernetesSource::reached(bool well) {
+  for (const auto& kind : kinds_) kind->poke(well);
 }
 
 std::string KubernetesSource::identity() const {
@@ -311,30 +221,45 @@ std::string KubernetesSource::identity() const {
   text += options_.read.target_names ? 't' : '-';
   text += options_.read.zones ? 'z' : '-';
   text += options_.multicluster ? 'm' : '-';
+  text += options_.read.gateways ? 'g' : '-';
+  for (const Kind* const kind : options_.kinds) text += "\n" + kind->full_name();
   return text;
 }
 
 bool KubernetesSource::load_snapshot() {
   if (options_.snapshot.empty()) return false;
   const std::string path = options_.snapshot.string();
-  const auto data = read_snapshot_file(options_.snapshot);
-  if (!data) {
-    logger_->info("plugin/kubernetes: no snapshot in '{}': {}", path, data.error());
+  using Content = boost::system::result<std::string, std::string>;
+  const auto answer = call_within(
+      options_.snapshot_patience, [file = options_.snapshot]() -> std::optional<Content> {
+        std::error_code ignored;
+        if (!std::filesystem::exists(file, ignored) && !ignored) return std::nullopt;
+        return read_regular_file(file, kMaxSnapshotSize, Writers::Trusted);
+      });
+  if (answer && !*answer) {
+    logger_->info("plugin/kubernetes: there is no snapshot '{}' yet", path);
     return false;
   }
-  const auto info = decode_snapshot(*data, identity(), store_, imports_);
+  if (!answer || !**answer) {
+    logger_->warn("plugin/kubernetes: the snapshot '{}' is not used: it {}", path,
+                  answer ? (*answer)->error() : "cannot be read: the disk does not respond");
+    return false;
+  }
+  const auto info = decode_snapshot(***answer, identity(), options_.kinds, store_, imports_);
   if (!info) {
     logger_->warn("plugin/kubernetes: the snapshot '{}' is not used: {}", path, info.error());
     return false;
   }
+  room_.set(kept_octets_of(store_) + (imports_ == nullptr ? 0 : kept_octets_of(*imports_)));
   if (imports_ != nullptr) imports_->commit();
   store_.commit();
   status_.from_snapshot = true;
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(
       std::chrono::system_clock::now() - info->taken);
-  logger_->info("plugin/kubernetes: serving the snapshot '{}', {} s old, until the API server has "
-                "told what changed: {} services, {} slices", path, age.count(), info->services,
-                info->slices);
+  logger_->info(
+      "plugin/kubernetes: serving the snapshot '{}', {} s old, until the API server has "
+      "told what changed: {} services, {} slices",
+      path, age.count(), info->services, info->slices);
   return true;
 }
 
@@ -347,31 +272,18 @@ void KubernetesSource::write_snapshot_later() {
   snapshot_timer_->async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     snapshot_timed_ = false;
-    write_snapshot(false);
+    write_snapshot();
   });
 }
 
-void KubernetesSource::write_snapshot(bool wait) {
+void KubernetesSource::write_snapshot() {
   snapshot_due_ = false;
-  std::string data = encode_snapshot(store_, imports_, identity(), std::chrono::system_clock::now());
-  if (snapshot_writer_.joinable()) snapshot_writer_.join();
-  if (wait) {
-    if (const std::string problem = write_snapshot_file(options_.snapshot, data); !problem.empty()) {
-      logger_->error("plugin/kubernetes: the snapshot is not written: {}", problem);
-    }
-    return;
+  try {
+    snapshot_writer_->write(
+        encode_snapshot(store_, imports_, identity(), std::chrono::system_clock::now()));
+  } catch (const std::bad_alloc&) {
+    logger_->error("plugin/kubernetes: the snapshot is not written: there is no memory for it");
   }
-  // The disk may take its time; changes must not wait for it. The process's signals are for others.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  snapshot_writer_ = std::thread([file = options_.snapshot, data = std::move(data),
-                                  logger = logger_] {
-    if (const std::string problem = write_snapshot_file(file, data); !problem.empty()) {
-      logger->error("plugin/kubernetes: the snapshot is not written: {}", problem);
-    }
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace clusterdns::registry::kubernetes

@@ -8,13 +8,15 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <spdlog/logger.h>
 
+#include "registry/files/regular_file.h"
 #include "registry/kubernetes/config.h"
+#include "registry/kubernetes/keeper.h"
 #include "registry/kubernetes/reflector.h"
+#include "registry/kubernetes/snapshot_writer.h"
 #include "registry/kubernetes/status.h"
 #include "registry/store.h"
 
@@ -23,40 +25,65 @@ namespace clusterdns::registry::kubernetes {
 struct SourceOptions {
   ApiConfig api;
   ReadOptions read;
-  bool endpoints = true;      // watch EndpointSlices
-  bool pods = false;          // watch Pods
-  bool multicluster = false;  // watch ServiceImports
-  std::string labels;            // selector for services, slices and pods; empty: all
-  std::string namespace_labels;  // selector for namespaces
+  bool endpoints = true;       // watch EndpointSlices
+  bool pods = false;           // watch Pods
+  bool pods_optional = false;  // go without when the API server does not show them to us
+  bool multicluster = false;   // watch ServiceImports
+  // Further kinds to watch, as far as the API server has them and shows them to us.
+  std::vector<const Kind*> kinds{};
+  std::string labels;              // selector for services, slices and pods; empty: all
+  std::string namespace_labels;    // selector for namespaces
   std::filesystem::path snapshot;  // empty: none
   // How long the API server may say nothing before its silence counts: see ReflectorOptions.
   std::chrono::milliseconds lease{10'000};
   std::chrono::milliseconds grace{2'000};
   std::chrono::milliseconds relist{1'800'000};
   std::chrono::milliseconds list_idle{5'000};
+  std::chrono::milliseconds off_again{45'000};
   // Snapshots are written at most this often, and when this stops.
   std::chrono::milliseconds snapshot_every{15'000};
+  // How long the last one may hold up stop(), and reading one load_snapshot(): the disk may stand
+  // still.
+  std::chrono::milliseconds snapshot_patience{2'000};
+  Disk disk = Disk::system();  // that snapshots are written to
+  std::size_t max_kept = kMaxKeptOctets;
 };
+
+// What a source fills its store with: two of the same are as good as one, whatever else their
+// options are.
+struct SourceIdentity {
+  ApiPlace api;
+  ReadOptions read;
+  bool endpoints = true, pods = false, pods_optional = false, multicluster = false;
+  std::vector<const Kind*> kinds;
+  std::string labels, namespace_labels;
+  std::filesystem::path snapshot;
+  std::chrono::milliseconds lease{};
+  friend bool operator==(const SourceIdentity&, const SourceIdentity&) = default;
+};
+[[nodiscard]] SourceIdentity identity_of(const SourceOptions& options);
 
 // Keeps a Store equal to what the API server has. Nothing is committed before every kind is
 // complete; from then on every step is. Not thread-safe: all on the thread that owns the store,
 // which runs the io_context.
-class KubernetesSource final : private ObjectSink {
+class KubernetesSource final {
  public:
   // `store` outlives this, and nobody else writes to it. Nothing is connected yet.
   // `imports` takes what other clusters of a cluster set export; may be null without multicluster.
   KubernetesSource(SourceOptions options, Store& store, Store* imports,
                    std::shared_ptr<spdlog::logger> logger);
-  ~KubernetesSource() override;
+  ~KubernetesSource();
+  KubernetesSource(const KubernetesSource&) = delete;
+  KubernetesSource& operator=(const KubernetesSource&) = delete;
 
-  // Fills the store from the snapshot, if one is asked for and there is a good one. Says whether
-  // it did. Call it once, before start().
+  // Fills the store from the snapshot, if one is asked for and there is a good one that comes in
+  // time. Says whether it did. Call it once, before start().
   bool load_snapshot();
 
   // Connects, and keeps at it until stop(). `on_synced` is called once, when every kind has been
   // listed and what was listed is committed.
   void start(boost::asio::io_context& io, std::function<void()> on_synced);
-  // What is in the store stays.
+  // What is in the store stays. Takes snapshot_patience at most.
   void stop();
 
   [[nodiscard]] bool synced() const noexcept { return status_.synced; }
@@ -64,19 +91,16 @@ class KubernetesSource final : private ObjectSink {
   [[nodiscard]] const SourceOptions& options() const noexcept { return options_; }
 
  private:
-  Change upsert(Kind kind, ApiObject object) override;
-  Change erase(Kind kind, const ObjectKey& key) override;
-  bool begin_list(Kind kind) override;
-  std::size_t prune(Kind kind, const std::unordered_set<ObjectKey, ObjectKeyHash>& named) override;
-  void end_list(Kind kind) override;
-  void pause() override;
-  void reached(Kind kind) override;
+  class Watched;
 
-  [[nodiscard]] std::vector<ReflectorOptions> kinds() const;
+  void add(const ApiKind& kind, std::unique_ptr<Keeper> keeper, const std::string& selector);
+  void pause();
+  void reached(bool well);
+
   [[nodiscard]] std::string identity() const;
   void check_synced();
   void write_snapshot_later();
-  void write_snapshot(bool wait);
+  void write_snapshot();
   void record_programming();
 
   SourceOptions options_;
@@ -86,9 +110,10 @@ class KubernetesSource final : private ObjectSink {
   KubernetesStatus status_;
   std::function<void()> on_synced_;
   std::unique_ptr<Credentials> credentials_;
-  std::vector<std::unique_ptr<Reflector>> reflectors_;
-  std::vector<Kind> missing_;  // kinds not listed yet
-  bool changed_ = false;       // since the last commit
+  Turns turns_;
+  KeptRoom room_;
+  std::vector<std::unique_ptr<Watched>> kinds_;
+  bool changed_ = false;  // since the last commit
 
   // When what caused a change of endpoints happened, and to which service.
   struct Trigger {
@@ -101,7 +126,7 @@ class KubernetesSource final : private ObjectSink {
   std::unique_ptr<boost::asio::steady_timer> snapshot_timer_;
   bool snapshot_due_ = false;  // the store has changed since the last one
   bool snapshot_timed_ = false;
-  std::thread snapshot_writer_;
+  std::unique_ptr<SnapshotWriter> snapshot_writer_;
 };
 
 }  // namespace clusterdns::registry::kubernetes

@@ -13,7 +13,7 @@ class ProtoReader {
   explicit ProtoReader(std::span<const std::uint8_t> data) noexcept
       : at_(data.data()), end_(data.data() + data.size()) {}
 
-  // Goes to the next field. False at the end, or when what follows is no field: see ok().
+  // Goes to the next field. False at the end, or when what follows is not a field: see ok().
   [[nodiscard]] bool next() noexcept {
     if (at_ == end_ || !ok_) return false;
     std::uint64_t tag = 0;
@@ -22,10 +22,8 @@ class ProtoReader {
     value_ = 0;
     bytes_ = {};
     switch (tag & 7) {
-      case 0:
-        return varint(value_) || fail();
-      case 1:
-        return skip(8) || fail();
+      case 0: return varint(value_) || fail();
+      case 1: return skip(8) || fail();
       case 2: {
         std::uint64_t size = 0;
         if (!varint(size) || size > static_cast<std::uint64_t>(end_ - at_)) return fail();
@@ -33,10 +31,8 @@ class ProtoReader {
         at_ += size;
         return true;
       }
-      case 5:
-        return skip(4) || fail();
-      default:
-        return fail();  // groups are not used any more
+      case 5: return skip(4) || fail();
+      default: return fail();  // groups are not used any more
     }
   }
   [[nodiscard]] bool ok() const noexcept { return ok_; }
@@ -87,9 +83,32 @@ class ProtoReader {
   bool ok_ = true;
 };
 
+// An entry of a map, or another message with texts in its fields 1 and 2.
+[[nodiscard]] inline bool read_map_entry(std::span<const std::uint8_t> data,
+                                         std::string_view& first,
+                                         std::string_view& second) noexcept {
+  ProtoReader r(data);
+  while (r.next()) {
+    if (r.field() == 1) first = r.text();
+    if (r.field() == 2) second = r.text();
+  }
+  return r.ok();
+}
+
+// The kind of a runtime.TypeMeta; empty when there is none.
+[[nodiscard]] inline std::string_view kind_of(std::span<const std::uint8_t> type) noexcept {
+  std::string_view kind;
+  ProtoReader r(type);
+  while (r.next()) {
+    if (r.field() == 2) kind = r.text();
+  }
+  return kind;
+}
+
 // "k8s" and a zero octet stand before every object in the API's protobuf encoding; behind them a
 // runtime.Unknown whose field 2 is the object. The object's octets, or nullopt-like false.
-[[nodiscard]] inline bool unwrap(std::span<const std::uint8_t>& data) noexcept {
+[[nodiscard]] inline bool unwrap(std::span<const std::uint8_t>& data,
+                                 std::string_view* kind = nullptr) noexcept {
   if (data.size() < 4 || data[0] != 'k' || data[1] != '8' || data[2] != 's' || data[3] != 0) {
     return false;
   }
@@ -97,6 +116,7 @@ class ProtoReader {
   data = {};
   while (unknown.next()) {
     if (unknown.field() == 2) data = unknown.bytes();
+    if (unknown.field() == 1 && kind != nullptr) *kind = kind_of(unknown.bytes());
   }
   return unknown.ok();
 }

@@ -35,12 +35,12 @@ using ProgrammingHistogram = Histogram<20>;
 
 // One kind of objects ("services", "endpointslices", "namespaces", "pods", "serviceimports").
 struct KindStatus {
-  bool synced = false;    // listed once, completely
-  bool watching = false;  // a watch is open now
-  bool off = false;       // optional, and the API server does not give it to us
-  std::string resource_version;  // that the store is at
-  std::uint64_t lists = 0;       // completed
-  std::uint64_t watches = 0;     // opened
+  bool synced = false;             // listed once, completely
+  bool watching = false;           // a watch is open now
+  bool off = false;                // optional, and the API server does not give it to us
+  std::string resource_version;    // that the store is at
+  std::uint64_t lists = 0;         // completed
+  std::uint64_t watches = 0;       // opened
   std::uint64_t watches_dead = 0;  // given up because nothing came within the lease
   std::uint64_t events = 0;
   std::uint64_t repairs_added = 0, repairs_changed = 0, repairs_removed = 0;  // found by relists
@@ -49,7 +49,9 @@ struct KindStatus {
   std::map<unsigned, std::uint64_t> list_errors, watch_errors;
   // When the API server last said anything about the kind, bookmarks included.
   std::chrono::steady_clock::time_point last_event{};
-  [[nodiscard]] bool ever_heard() const noexcept { return last_event.time_since_epoch().count() != 0; }
+  [[nodiscard]] bool ever_heard() const noexcept {
+    return last_event.time_since_epoch().count() != 0;
+  }
 };
 
 struct KubernetesStatus {

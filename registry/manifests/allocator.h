@@ -22,7 +22,7 @@ enum class PoolKind : std::uint8_t {
   // is for explicit addresses and used only when the rest is full.
   Services,
   // As a cluster whose nodes have a /24 each: last octet 0 (network), 1 (bridge) and 255
-  // (broadcast) are no pod's. IPv6 leaves out only the range's first two.
+  // (broadcast) belong to no pod. IPv6 leaves out only the range's first two.
   Pods,
 };
 

@@ -3,8 +3,10 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "registry/ip_address.h"
@@ -22,6 +24,10 @@ struct ClusterOptions {
   std::vector<Cidr> pod_cidrs = default_pod_cidrs();
   std::vector<IpAddress> node_ips = default_node_ips();
   bool keep_target_names = true;  // see ReadOptions
+  // Warn of headless Services whose selectors choose no pod, and of named target ports that no
+  // selected pod has.
+  bool note_no_pods = true;
+  friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;
 };
 
 // Keeps in the Store what the manifests, taken together, describe. Touches only objects that it put
@@ -34,7 +40,7 @@ class ClusterBuilder {
   // are taken to be as they were. Does not commit. Where nothing is added to an object of the
   // files, the store shares it.
   void apply(const std::vector<LoadedFile>& files, std::unordered_set<std::string> touched,
-             std::vector<Diagnostic>& diagnostics);
+             std::vector<Problem>& problems);
 
  private:
   // What this builder has put into the store for one namespace: objects by name, all sorted.
@@ -42,9 +48,15 @@ class ClusterBuilder {
     std::vector<std::shared_ptr<const Service>> services;
     std::vector<std::shared_ptr<const EndpointSlice>> slices;
     std::vector<std::string> pods;
+    std::vector<std::pair<const Kind*, std::string>> others;  // of kinds that have a row
     // Addresses given out here, as opposed to those the manifests name.
     std::vector<IpAddress> cluster_ips;
     std::vector<IpAddress> pod_ips;
+    // Made of workloads, and of selectors.
+    std::size_t made_pods = 0;
+    std::size_t made_endpoints = 0;
+    // What was told when it was built last, and is not told again while it stays so.
+    std::set<std::string> told;
   };
   struct ObjectRef;
   struct NamespaceInput;

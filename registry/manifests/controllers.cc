@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <tuple>
 #include <unordered_set>
@@ -57,6 +58,7 @@ class PodNames {
     first_suffix_ = stable_hash(base_) % kSuffixCount;
   }
 
+  const std::string& base() const { return base_; }
   std::string at(std::uint32_t index) const {
     if (workload_.kind == WorkloadKind::StatefulSet) {
       return base_ + std::to_string(std::uint64_t{workload_.first_ordinal} + index);
@@ -71,6 +73,14 @@ class PodNames {
   std::uint64_t first_suffix_ = 0;
 };
 
+DetailPointer<PodDetail> detail_of(const WorkloadManifest& workload) {
+  PodDetail detail;
+  detail.ports = workload.template_spec->named_ports;
+  detail.numbers = workload.template_spec->numbers;
+  detail.owner = std::string(to_string(workload.kind)) + ' ' + workload.key.name;
+  return share_detail(std::move(detail));
+}
+
 PlannedPod plan_listed(const PodManifest& manifest) {
   PlannedPod pod;
   pod.object = manifest.object;
@@ -81,11 +91,20 @@ PlannedPod plan_listed(const PodManifest& manifest) {
   pod.terminating = manifest.terminating;
   pod.lost = manifest.lost;
   pod.order_name = manifest.object.key.name;
+  PodDetail detail;
+  detail.ready = manifest.ready;
+  detail.host_ips = manifest.host_ips;
+  detail.ports = manifest.spec.named_ports;
+  detail.numbers = manifest.spec.numbers;
+  pod.object.detail = share_detail(std::move(detail));
   return pod;
 }
 
-PlannedPod plan_made(const WorkloadManifest& workload, std::string name, std::uint32_t index) {
+// `detail` is that of all pods of the workload.
+PlannedPod plan_made(const WorkloadManifest& workload, const DetailPointer<PodDetail>& detail,
+                     std::string name, std::uint32_t index) {
   PlannedPod pod;
+  pod.object.detail = detail;
   pod.spec = workload.template_spec.get();
   pod.hostname = pod.spec->hostname;
   pod.subdomain = pod.spec->subdomain;
@@ -125,15 +144,19 @@ class Ownership {
         delegating_.insert(deployment);
       }
     }
+    LabelIndex free;  // pods of no owner
+    std::vector<const PodManifest*> free_pods;
     for (const PodManifest* pod : pods) {
       names_.insert(pod->object.key.name);
       if (pod->terminated) continue;
-      if (const WorkloadManifest* owner = owner_of(*pod, workloads)) {
-        // One that ends is replaced already.
-        if (!pod->terminating) ++owned_[owner];
-        has_owner_.insert(pod->object.key.name);
+      if (!pod->owner.kind.empty()) {
+        if (const WorkloadManifest* owner = owner_of(*pod)) own(*owner, *pod);
+      } else {
+        free.add(pod->object.labels);
+        free_pods.push_back(pod);
       }
     }
+    adopt(workloads, free, free_pods);
   }
 
   // Does it leave its pods to listed ReplicaSets?
@@ -151,11 +174,39 @@ class Ownership {
     return it == by_name_.end() ? nullptr : it->second;
   }
 
-  const WorkloadManifest* owner_of(const PodManifest& pod,
-                                   const std::vector<const WorkloadManifest*>& workloads) const {
-    if (pod.owner.kind.empty()) return adopter_of(pod, workloads);
-    for (const WorkloadKind kind : {WorkloadKind::ReplicaSet, WorkloadKind::StatefulSet,
-                                    WorkloadKind::DaemonSet, WorkloadKind::Deployment}) {
+  void own(const WorkloadManifest& owner, const PodManifest& pod) {
+    // One that ends is replaced already.
+    if (!pod.terminating) ++owned_[&owner];
+    has_owner_.insert(pod.object.key.name);
+  }
+
+  // A pod goes to the first workload that wants it.
+  void adopt(const std::vector<const WorkloadManifest*>& workloads, LabelIndex& free,
+             const std::vector<const PodManifest*>& pods) {
+    if (pods.empty()) return;
+    std::vector<bool> taken(pods.size(), false);
+    std::set<Labels> known;
+    for (const WorkloadManifest* workload : workloads) {
+      const bool adopts = workload->kind == WorkloadKind::ReplicaSet ||
+                          workload->kind == WorkloadKind::DaemonSet ||
+                          workload->kind == WorkloadKind::ReplicationController;
+      // Of equal selectors the first has taken all.
+      if (!adopts || workload->selector.empty() || !known.insert(workload->selector).second)
+        continue;
+      const auto wanted = free.select(workload->selector);
+      if (!wanted) return;
+      for (const std::uint32_t i : *wanted) {
+        if (taken[i]) continue;
+        taken[i] = true;
+        own(*workload, *pods[i]);
+      }
+    }
+  }
+
+  const WorkloadManifest* owner_of(const PodManifest& pod) const {
+    for (const WorkloadKind kind :
+         {WorkloadKind::ReplicaSet, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet,
+          WorkloadKind::Deployment, WorkloadKind::ReplicationController}) {
       if (pod.owner.kind != to_string(kind)) continue;
       if (const WorkloadManifest* owner = find(kind, pod.owner.name)) return owner;
     }
@@ -164,19 +215,6 @@ class Ownership {
     const auto dash = pod.owner.name.rfind('-');
     if (dash == std::string::npos) return nullptr;
     return find(WorkloadKind::Deployment, pod.owner.name.substr(0, dash));
-  }
-
-  static const WorkloadManifest* adopter_of(
-      const PodManifest& pod, const std::vector<const WorkloadManifest*>& workloads) {
-    for (const WorkloadManifest* workload : workloads) {
-      const bool adopts = workload->kind == WorkloadKind::ReplicaSet ||
-                          workload->kind == WorkloadKind::DaemonSet;
-      if (adopts && !workload->selector.empty() &&
-          matches(workload->selector, pod.object.labels)) {
-        return workload;
-      }
-    }
-    return nullptr;
   }
 
   std::map<std::pair<WorkloadKind, std::string>, const WorkloadManifest*> by_name_;
@@ -192,81 +230,125 @@ struct Place {
   std::uint32_t index;
 };
 
-void make_pods(const WorkloadManifest& workload, const Ownership& ownership,
-               std::unordered_set<std::string>& made,
-               std::unordered_map<std::string, Place>& places, std::vector<PlannedPod>& result) {
+// What the pods made so far leave for others.
+struct Made {
+  std::unordered_set<std::string> names;
+  // By what the names begin with: the indexes below are used up. Long names of workloads may be cut
+  // to the same.
+  std::unordered_map<std::string, std::uint32_t> next;
+  std::unordered_map<std::string, Place> places;
+};
+
+void make_pods(const WorkloadManifest& workload, const Ownership& ownership, PodBudget& budget,
+               Made& made, std::vector<PlannedPod>& result) {
+  const auto afford = [&budget] {
+    if (budget.left == 0) budget.exceeded = true;
+    return budget.left != 0;
+  };
   // One node is all this cluster has.
   const std::uint32_t replicas =
-      workload.kind == WorkloadKind::DaemonSet ? 1 : workload.replicas;
+      workload.kind == WorkloadKind::DaemonSet ? 1 : std::min(workload.replicas, kMaxWorkloadPods);
   const PodNames names(workload);
+  const DetailPointer<PodDetail> detail = detail_of(workload);
+  const auto make = [&](std::string name, std::uint32_t index) {
+    result.push_back(plan_made(workload, detail, std::move(name), index));
+    --budget.left;
+  };
   if (workload.kind == WorkloadKind::StatefulSet) {
-    for (std::uint32_t index = 0; index < replicas; ++index) {
+    for (std::uint32_t index = 0; index < replicas && afford(); ++index) {
       std::string name = names.at(index);
       if (ownership.is_listed(name)) {
-        places.try_emplace(name, Place{&workload, index});
-      } else if (made.insert(name).second) {
-        result.push_back(plan_made(workload, std::move(name), index));
+        made.places.try_emplace(name, Place{&workload, index});
+      } else if (made.names.insert(name).second) {
+        make(std::move(name), index);
       }
     }
     return;
   }
   std::uint32_t present = ownership.owned(workload);
-  for (std::uint32_t index = 0; present < replicas; ++index) {
+  for (std::uint32_t& index = made.next[names.base()]; present < replicas && afford(); ++index) {
     std::string name = names.at(index);
     if (ownership.is_listed(name)) {
       if (!ownership.has_owner(name)) ++present;
       continue;
     }
-    // Two long workload names can be cut to the same base; then the next suffix is free.
-    if (!made.insert(name).second) continue;
-    result.push_back(plan_made(workload, std::move(name), index));
+    // What a StatefulSet made.
+    if (!made.names.insert(name).second) continue;
+    make(std::move(name), index);
     ++present;
   }
-}
-
-std::optional<std::uint16_t> resolve(const ServicePort& port, const PodSpec& spec) {
-  if (port.target_port_name.empty()) {
-    return port.target_port != 0 ? port.target_port : port.port;
-  }
-  const auto at = std::find_if(
-      spec.named_ports.begin(), spec.named_ports.end(), [&](const ContainerPort& candidate) {
-        return candidate.name == port.target_port_name && candidate.protocol == port.protocol;
-      });
-  return at == spec.named_ports.end() ? std::nullopt : std::optional(at->port);
-}
-
-std::vector<EndpointPort> resolve_ports(const Service& service, const PodSpec& spec) {
-  std::vector<EndpointPort> ports;
-  ports.reserve(service.ports.size());
-  for (const ServicePort& port : service.ports) {
-    // A pod without a port of that name is an endpoint all the same, only not at this port.
-    const auto number = resolve(port, spec);
-    if (number) ports.push_back({port.name, port.protocol, *number});
-  }
-  return ports;
 }
 
 // Groups of pods with the same resolved ports, in the order of each group's first pod.
 class PortGroups {
  public:
-  explicit PortGroups(const Service& service) : service_(service) {}
-
-  std::size_t group_of(const PodSpec& spec) {
-    const auto [known, is_new] = by_spec_.try_emplace(&spec, 0);
-    if (is_new) {
-      std::vector<EndpointPort> ports = resolve_ports(service_, spec);
-      const auto at = std::find(groups_.begin(), groups_.end(), ports);
-      known->second = static_cast<std::size_t>(at - groups_.begin());
-      if (at == groups_.end()) groups_.push_back(std::move(ports));
+  explicit PortGroups(const Service& service) : service_(service) {
+    for (const ServicePort& port : service.ports) {
+      if (port.target_port_name.empty()) continue;
+      targets_.try_emplace({port.target_port_name, port.protocol},
+                           static_cast<std::uint32_t>(targets_.size()));
     }
+  }
+
+  // nullopt: its ports would be too many, see kMaxSlicePorts.
+  std::optional<std::size_t> group_of(const PodSpec& spec) {
+    const auto [known, is_new] = by_spec_.try_emplace(&spec);
+    if (is_new) known->second = find_group(spec);
     return known->second;
   }
 
   const std::vector<EndpointPort>& ports(std::size_t group) const { return groups_[group]; }
 
  private:
+  // Names that the service asks for, and the numbers that a pod has for them: all that tells pods
+  // apart. By target.
+  using Numbers = std::vector<std::pair<std::uint32_t, std::uint16_t>>;
+
+  std::optional<std::size_t> find_group(const PodSpec& spec) {
+    Numbers numbers;
+    if (!targets_.empty()) {
+      for (const ContainerPort& port : spec.named_ports) {
+        const auto target = targets_.find({port.name, port.protocol});
+        if (target != targets_.end()) numbers.emplace_back(target->second, port.port);
+      }
+      // Of several containers with the name the first counts.
+      const auto target_of = [](const auto& number) { return number.first; };
+      std::ranges::stable_sort(numbers, {}, target_of);
+      const auto rest = std::ranges::unique(numbers, {}, target_of);
+      numbers.erase(rest.begin(), rest.end());
+    }
+    const auto [known, is_new] = by_numbers_.try_emplace(std::move(numbers));
+    if (is_new &&
+        (groups_.empty() || (groups_.size() + 1) * service_.ports.size() <= kMaxSlicePorts)) {
+      known->second = groups_.size();
+      groups_.push_back(resolve(known->first));
+    }
+    return known->second;
+  }
+
+  std::vector<EndpointPort> resolve(const Numbers& numbers) const {
+    std::vector<EndpointPort> ports;
+    ports.reserve(service_.ports.size());
+    for (const ServicePort& port : service_.ports) {
+      if (port.target_port_name.empty()) {
+        ports.push_back(
+            {port.name, port.protocol, port.target_port != 0 ? port.target_port : port.port});
+        continue;
+      }
+      // A pod without a port of that name is an endpoint all the same, only not at this port.
+      const std::uint32_t target = targets_.at({port.target_port_name, port.protocol});
+      const auto at = std::ranges::lower_bound(numbers, target, {},
+                                               [](const auto& number) { return number.first; });
+      if (at == numbers.end() || at->first != target) continue;
+      ports.push_back({port.name, port.protocol, at->second});
+    }
+    return ports;
+  }
+
   const Service& service_;
-  std::unordered_map<const PodSpec*, std::size_t> by_spec_;
+  std::map<std::pair<std::string_view, Protocol>, std::uint32_t> targets_;
+  std::unordered_map<const PodSpec*, std::optional<std::size_t>> by_spec_;
+  std::map<Numbers, std::optional<std::size_t>> by_numbers_;
   std::vector<std::vector<EndpointPort>> groups_;
 };
 
@@ -274,7 +356,10 @@ std::shared_ptr<const EndpointDetail> make_detail(const Service& service, const 
                                                   const SliceOptions& options) {
   EndpointDetail detail;
   if (pod.subdomain == service.key.name) detail.hostname = pod.hostname;
-  if (options.keep_target_names) detail.target_name = pod.object.key.name;
+  // A name that is not a label cannot be an endpoint's.
+  if (options.keep_target_names && is_dns_label(pod.object.key.name)) {
+    detail.target_name = pod.object.key.name;
+  }
   if (detail == EndpointDetail{}) return nullptr;
   return std::make_shared<const EndpointDetail>(std::move(detail));
 }
@@ -286,18 +371,21 @@ std::string label_text(const std::pair<std::string, std::string>& label) {
 }  // namespace
 
 std::vector<PlannedPod> plan_pods(const std::vector<const PodManifest*>& pods,
-                                  const std::vector<const WorkloadManifest*>& workloads) {
+                                  const std::vector<const WorkloadManifest*>& workloads,
+                                  PodBudget* budget) {
+  PodBudget all;
+  if (budget == nullptr) budget = &all;
   std::vector<PlannedPod> result;
   const Ownership ownership(pods, workloads);
-  std::unordered_set<std::string> made;
-  std::unordered_map<std::string, Place> places;
+  Made made;
   for (const WorkloadManifest* workload : workloads) {
-    if (!ownership.delegates(*workload)) make_pods(*workload, ownership, made, places, result);
+    if (!ownership.delegates(*workload)) make_pods(*workload, ownership, *budget, made, result);
   }
   for (const PodManifest* manifest : pods) {
     if (manifest->terminated) continue;
     PlannedPod pod = plan_listed(*manifest);
-    if (const auto place = places.find(manifest->object.key.name); place != places.end()) {
+    if (const auto place = made.places.find(manifest->object.key.name);
+        place != made.places.end()) {
       pod.order_name = place->second.workload->key.name;
       pod.ordinal = place->second.index;
     }
@@ -311,8 +399,7 @@ std::vector<PlannedPod> plan_pods(const std::vector<const PodManifest*>& pods,
 }
 
 std::vector<IpFamily> service_families(const ServiceManifest& service,
-                                       const std::vector<IpFamily>& cluster,
-                                       std::string& problem) {
+                                       const std::vector<IpFamily>& cluster, std::string& problem) {
   if (service.object.type == ServiceType::ExternalName) return {};
   std::vector<IpFamily> families = service.ip_families;
   const auto add = [&](IpFamily family) {
@@ -324,10 +411,10 @@ std::vector<IpFamily> service_families(const ServiceManifest& service,
 
   const bool selectorless_headless = service.object.headless && service.object.selector.empty();
   const bool requires_both = service.ip_family_policy == IpFamilyPolicy::RequireDualStack;
-  const bool wants_both =
-      requires_both || service.ip_family_policy == IpFamilyPolicy::PreferDualStack ||
-      (selectorless_headless && service.ip_family_policy == IpFamilyPolicy::Unset &&
-       families.empty());
+  const bool wants_both = requires_both ||
+                          service.ip_family_policy == IpFamilyPolicy::PreferDualStack ||
+                          (selectorless_headless &&
+                           service.ip_family_policy == IpFamilyPolicy::Unset && families.empty());
   if (wants_both) {
     for (const IpFamily family : cluster) add(family);
     if (requires_both && families.size() < 2) {
@@ -338,16 +425,23 @@ std::vector<IpFamily> service_families(const ServiceManifest& service,
   return families;
 }
 
-PodIndex::PodIndex(const std::vector<PlannedPod>& pods) : pods_(pods) {
-  for (std::size_t i = 0; i < pods.size(); ++i) {
-    for (const auto& label : pods[i].object.labels) {
-      by_label_[label_text(label)].push_back(static_cast<std::uint32_t>(i));
-    }
+void LabelIndex::add(const Labels& labels) {
+  std::string text;
+  for (const auto& label : labels) {
+    const std::string one = label_text(label);
+    text += std::to_string(one.size()) + ':' + one;
   }
+  const auto [known, is_new] =
+      by_text_.try_emplace(std::move(text), static_cast<std::uint32_t>(classes_.size()));
+  if (is_new) {
+    for (const auto& label : labels) by_label_[label_text(label)].push_back(known->second);
+    classes_.push_back({&labels, {}});
+  }
+  classes_[known->second].members.push_back(size_++);
 }
 
-std::vector<const PlannedPod*> PodIndex::select(const Labels& selector) const {
-  std::vector<const PlannedPod*> result;
+std::optional<std::vector<std::uint32_t>> LabelIndex::select(const Labels& selector) {
+  std::vector<std::uint32_t> result;
   const std::vector<std::uint32_t>* fewest = nullptr;
   for (const auto& label : selector) {
     const auto it = by_label_.find(label_text(label));
@@ -355,17 +449,50 @@ std::vector<const PlannedPod*> PodIndex::select(const Labels& selector) const {
     if (fewest == nullptr || it->second.size() < fewest->size()) fewest = &it->second;
   }
   if (fewest == nullptr) return result;
+  if (!afford(fewest->size())) return std::nullopt;
   for (const std::uint32_t i : *fewest) {
-    if (matches(selector, pods_[i].object.labels)) result.push_back(&pods_[i]);
+    const Class& one = classes_[i];
+    if (!matches(selector, *one.labels)) continue;
+    if (!afford(one.members.size())) return std::nullopt;
+    result.insert(result.end(), one.members.begin(), one.members.end());
   }
+  std::sort(result.begin(), result.end());
   return result;
+}
+
+bool LabelIndex::afford(std::size_t more) noexcept {
+  if (more > kMaxSelected - spent_) return false;
+  spent_ += more;
+  return true;
+}
+
+PodIndex::PodIndex(const std::vector<PlannedPod>& pods) : pods_(pods) {
+  for (const PlannedPod& pod : pods) index_.add(pod.object.labels);
+}
+
+std::optional<std::vector<const PlannedPod*>> PodIndex::select(const Labels& selector) {
+  const auto chosen = index_.select(selector);
+  if (!chosen) return std::nullopt;
+  std::vector<const PlannedPod*> result;
+  result.reserve(chosen->size());
+  for (const std::uint32_t i : *chosen) result.push_back(&pods_[i]);
+  return result;
+}
+
+std::vector<std::string_view> PodIndex::values_of(std::string_view key, std::size_t most) const {
+  std::set<std::string_view> values;
+  for (const PlannedPod& pod : pods_) {
+    if (values.size() >= most) break;
+    if (const std::string* value = find_label(pod.object.labels, key)) values.insert(*value);
+  }
+  return {values.begin(), values.end()};
 }
 
 std::vector<EndpointSlice> make_slices(const Service& service,
                                        const std::vector<IpFamily>& families,
                                        const std::vector<const PlannedPod*>& pods,
                                        const std::function<bool(const std::string& name)>& taken,
-                                       const SliceOptions& options) {
+                                       const SliceOptions& options, std::size_t* left_out) {
   std::vector<EndpointSlice> slices;
   PortGroups groups(service);
   std::vector<std::shared_ptr<const EndpointDetail>> details;  // shared by a pod's families
@@ -381,14 +508,18 @@ std::vector<EndpointSlice> make_slices(const Service& service,
           std::find_if(pod.object.ips.begin(), pod.object.ips.end(),
                        [&](const IpAddress& each) { return each.family == family; });
       if (address == pod.object.ips.end()) continue;
-      const std::size_t group = groups.group_of(*pod.spec);
-      if (group >= slice_of_group.size()) slice_of_group.resize(group + 1, SIZE_MAX);
-      if (slice_of_group[group] == SIZE_MAX) {
-        slice_of_group[group] = slices.size();
-        slices.push_back({{}, service.key.name, groups.ports(group), {}});
+      const std::optional<std::size_t> group = groups.group_of(*pod.spec);
+      if (!group) {
+        if (left_out != nullptr) ++*left_out;
+        continue;
+      }
+      if (*group >= slice_of_group.size()) slice_of_group.resize(*group + 1, SIZE_MAX);
+      if (slice_of_group[*group] == SIZE_MAX) {
+        slice_of_group[*group] = slices.size();
+        slices.push_back({{}, service.key.name, groups.ports(*group), {}});
       }
       const bool ready = service.publish_not_ready_addresses || (pod.ready && !pod.terminating);
-      slices[slice_of_group[group]].endpoints.push_back({*address, ready, details[i]});
+      slices[slice_of_group[*group]].endpoints.push_back({*address, ready, details[i]});
     }
     const std::string base = service.key.name + (family == IpFamily::V4 ? "-ipv4" : "-ipv6");
     std::size_t number = 0;

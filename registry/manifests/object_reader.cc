@@ -4,17 +4,148 @@
 #include <array>
 #include <limits>
 #include <set>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include "registry/manifests/field_reader.h"
+#include "registry/manifests/gateway_reader.h"
+#include "registry/members.h"
+#include "registry/near_word.h"
 #include "registry/selector.h"
+#include "registry/shown_text.h"
 #include "registry/validation.h"
 
 namespace clusterdns::registry {
 namespace {
 
 constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
+constexpr std::string_view kZoneLabel = "topology.kubernetes.io/zone";
+
+// --- the API server's fields, up to Kubernetes 1.36 ----------------------------------------------
+
+template <std::size_t N>
+using Names = std::array<std::string_view, N>;
+
+constexpr Names<5> kObjectFields = {"apiVersion", "kind", "metadata", "spec", "status"};
+constexpr FieldNames kObject = {kObjectFields, {}};
+constexpr Names<4> kEndpointsFields = {"apiVersion", "kind", "metadata", "subsets"};
+constexpr FieldNames kEndpoints = {kEndpointsFields, {}};
+constexpr Names<6> kSliceFields = {"apiVersion", "kind",      "metadata",
+                                   "ports",      "endpoints", "addressType"};
+constexpr FieldNames kSlice = {kSliceFields, {}};
+
+constexpr Names<6> kMetadataFields = {"name",         "namespace",       "labels",
+                                      "generateName", "ownerReferences", "deletionTimestamp"};
+constexpr Names<10> kMetadataOthers = {
+    "annotations",       "selfLink",   "uid",           "resourceVersion",
+    "generation",        "finalizers", "managedFields", "deletionGracePeriodSeconds",
+    "creationTimestamp", "clusterName"};
+constexpr FieldNames kMetadata = {kMetadataFields, kMetadataOthers};
+
+constexpr Names<10> kServiceFields = {"type",       "selector",       "ports",
+                                      "clusterIP",  "clusterIPs",     "publishNotReadyAddresses",
+                                      "ipFamilies", "ipFamilyPolicy", "externalName",
+                                      "externalIPs"};
+constexpr Names<14> kServiceOthers = {"sessionAffinity",
+                                      "loadBalancerIP",
+                                      "loadBalancerSourceRanges",
+                                      "externalTrafficPolicy",
+                                      "healthCheckNodePort",
+                                      "sessionAffinityConfig",
+                                      "allocateLoadBalancerNodePorts",
+                                      "loadBalancerClass",
+                                      "internalTrafficPolicy",
+                                      "trafficDistribution",
+                                      "ipFamily",
+                                      "topologyKeys",
+                                      "portalIP",
+                                      "deprecatedPublicIPs"};
+constexpr FieldNames kServiceSpec = {kServiceFields, kServiceOthers};
+constexpr Names<5> kServicePortFields = {"name", "protocol", "port", "targetPort", "nodePort"};
+constexpr Names<1> kAppProtocol = {"appProtocol"};
+constexpr FieldNames kServicePort = {kServicePortFields, kAppProtocol};
+
+constexpr Names<3> kSubsetFields = {"addresses", "notReadyAddresses", "ports"};
+constexpr FieldNames kSubset = {kSubsetFields, {}};
+constexpr Names<3> kAddressFields = {"ip", "hostname", "targetRef"};
+constexpr Names<1> kNodeName = {"nodeName"};
+constexpr FieldNames kAddress = {kAddressFields, kNodeName};
+constexpr Names<3> kEndpointPortFields = {"name", "port", "protocol"};
+constexpr FieldNames kEndpointPort = {kEndpointPortFields, kAppProtocol};
+constexpr Names<6> kEndpointFields = {"addresses", "conditions", "hostname",
+                                      "targetRef", "zone",       "topology"};
+constexpr Names<3> kEndpointOthers = {"nodeName", "hints", "deprecatedTopology"};
+constexpr FieldNames kEndpoint = {kEndpointFields, kEndpointOthers};
+constexpr Names<1> kConditionFields = {"ready"};
+constexpr Names<2> kConditionOthers = {"serving", "terminating"};
+constexpr FieldNames kConditions = {kConditionFields, kConditionOthers};
+
+constexpr Names<5> kPodFields = {"containers", "initContainers", "hostname", "subdomain",
+                                 "hostNetwork"};
+constexpr Names<37> kPodOthers = {"volumes",
+                                  "ephemeralContainers",
+                                  "restartPolicy",
+                                  "terminationGracePeriodSeconds",
+                                  "activeDeadlineSeconds",
+                                  "dnsPolicy",
+                                  "nodeSelector",
+                                  "serviceAccountName",
+                                  "serviceAccount",
+                                  "automountServiceAccountToken",
+                                  "nodeName",
+                                  "hostPID",
+                                  "hostIPC",
+                                  "shareProcessNamespace",
+                                  "securityContext",
+                                  "imagePullSecrets",
+                                  "affinity",
+                                  "schedulerName",
+                                  "tolerations",
+                                  "hostAliases",
+                                  "priorityClassName",
+                                  "priority",
+                                  "dnsConfig",
+                                  "readinessGates",
+                                  "runtimeClassName",
+                                  "enableServiceLinks",
+                                  "preemptionPolicy",
+                                  "overhead",
+                                  "topologySpreadConstraints",
+                                  "setHostnameAsFQDN",
+                                  "os",
+                                  "hostUsers",
+                                  "schedulingGates",
+                                  "resourceClaims",
+                                  "resources",
+                                  "hostnameOverride",
+                                  "workloadRef"};
+constexpr FieldNames kPodSpec = {kPodFields, kPodOthers};
+constexpr Names<3> kContainerPortFields = {"name", "containerPort", "protocol"};
+constexpr Names<2> kContainerPortOthers = {"hostPort", "hostIP"};
+constexpr FieldNames kContainerPort = {kContainerPortFields, kContainerPortOthers};
+
+constexpr Names<5> kWorkloadFields = {"replicas", "selector", "template", "serviceName",
+                                      "ordinals"};
+constexpr Names<12> kWorkloadOthers = {"strategy",
+                                       "minReadySeconds",
+                                       "revisionHistoryLimit",
+                                       "paused",
+                                       "progressDeadlineSeconds",
+                                       "rollbackTo",
+                                       "volumeClaimTemplates",
+                                       "podManagementPolicy",
+                                       "updateStrategy",
+                                       "persistentVolumeClaimRetentionPolicy",
+                                       "templateGeneration",
+                                       "resources"};
+constexpr FieldNames kWorkloadSpec = {kWorkloadFields, kWorkloadOthers};
+constexpr Names<2> kSelectorFields = {"matchLabels", "matchExpressions"};
+constexpr FieldNames kSelector = {kSelectorFields, {}};
+constexpr Names<2> kTemplateFields = {"metadata", "spec"};
+constexpr FieldNames kTemplate = {kTemplateFields, {}};
+
+// -------------------------------------------------------------------------------------------------
 
 // The group of `group/version`; empty for the core group's `v1`.
 std::string_view group_of(std::string_view api_version) {
@@ -23,7 +154,20 @@ std::string_view group_of(std::string_view api_version) {
 }
 
 std::string sentence(std::string_view rule, std::string_view value) {
-  return "'" + std::string(value) + "' is not " + std::string(rule);
+  return shown(value) + " is not " + std::string(rule);
+}
+
+// "'x' is not A, B or C", and the one that was meant.
+std::string choice_error(std::string_view value, std::span<const std::string_view> known) {
+  std::string text = shown(value) + " is not ";
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    text += i == 0 ? "" : i + 1 == known.size() ? " or " : ", ";
+    text += known[i];
+  }
+  if (const auto near = near_word(value, known)) {
+    text += "; did you mean '" + std::string(*near) + "'?";
+  }
+  return text;
 }
 
 // Text of a member, without any complaint; for objects that are only noted.
@@ -34,13 +178,12 @@ std::string plain_text(const YamlNode* node, std::string_view name) {
 
 // --- metadata ------------------------------------------------------------------------------------
 
-std::optional<std::string> read_name(const Field& metadata,
-                                     bool (*rule)(std::string_view) noexcept,
+std::optional<std::string> read_name(const Field& metadata, bool (*rule)(std::string_view) noexcept,
                                      std::string_view what) {
-  const Field name = metadata["name"];
-  if (!name.present()) {
-    name.error(metadata["generateName"].present()
-                   ? "is missing; nothing here makes names from generateName, write one"
+  const Field name = metadata.only(kMetadata)["name"];
+  if (!name.is_set()) {
+    name.error(metadata["generateName"].is_set()
+                   ? "is missing; names are not made from generateName here, so write one"
                    : "is missing");
     return std::nullopt;
   }
@@ -52,7 +195,6 @@ ObjectKey read_key(const Field& metadata, bool (*rule)(std::string_view) noexcep
   ObjectKey key;
   key.name = read_name(metadata, rule, what).value_or("");
   key.ns = metadata["namespace"].text_that(is_dns_label, kDnsLabelRule).value_or("default");
-  if (key.ns.empty()) key.ns = "default";
   return key;
 }
 
@@ -68,7 +210,7 @@ OwnerReference read_owner(const Field& metadata) {
 
 NamespaceManifest read_namespace(const Field& object) {
   NamespaceManifest manifest;
-  const Field metadata = object["metadata"];
+  const Field metadata = object.only(kObject)["metadata"];
   manifest.key.name = read_name(metadata, is_dns_label, kDnsLabelRule).value_or("");
   manifest.labels = metadata["labels"].labels();
   manifest.labels.emplace_back(kNamespaceNameLabel, manifest.key.name);
@@ -84,7 +226,8 @@ ServiceType read_service_type(const Field& field) {
                                  ServiceType::LoadBalancer, ServiceType::ExternalName}) {
     if (type == to_string(each)) return each;
   }
-  field.error("'" + type + "' is not ClusterIP, NodePort, LoadBalancer or ExternalName");
+  static constexpr Names<4> kTypes = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"};
+  field.error(choice_error(type, kTypes));
   return ServiceType::ClusterIP;
 }
 
@@ -93,13 +236,20 @@ void read_target_port(const Field& field, ServicePort& port) {
   const auto text = field.scalar(is_number);
   if (!text) return;
   if (is_number) {
-    port.target_port = field.port().value_or(0);
+    // 0 is not set, too: the API server puts `port` in its place.
+    if (field.integer() != 0) port.target_port = field.port().value_or(0);
   } else if (is_port_name(*text)) {
     port.target_port_name = *text;
   } else {
-    field.error(sentence(kPortNameRule, *text) +
-                "; a port number is written without quotes");
+    field.error(sentence(kPortNameRule, *text) + "; a port number is written without quotes");
   }
+}
+
+// A port of that name is good, and nobody can ask for it.
+void warn_of_srv_name(const Field& field, std::string_view name) {
+  if (name.size() <= kMaxSrvPortNameLength) return;
+  field.warn(shown(name) + " is too long for SRV names, where '_' stands before it; at most " +
+             std::to_string(kMaxSrvPortNameLength) + " characters fit");
 }
 
 std::vector<ServicePort> read_service_ports(const Field& field) {
@@ -109,22 +259,22 @@ std::vector<ServicePort> read_service_ports(const Field& field) {
   const std::vector<Field> elements = field.elements();
   for (const Field& element : elements) {
     ServicePort port;
-    const Field name = element["name"];
+    const Field name = element.only(kServicePort)["name"];
     port.name = name.text_or("");
+    warn_of_srv_name(name, port.name);
     if (port.name.empty()) {
       if (elements.size() > 1) name.error("is missing; a Service of several ports names each");
     } else if (!is_dns_label(port.name)) {
       name.error(sentence(kDnsLabelRule, port.name));
     } else if (!names.insert(port.name).second) {
-      name.error("'" + port.name + "' names two ports of this Service");
+      name.error(shown(port.name) + " names two ports of this Service");
     }
     port.protocol = element["protocol"].protocol();
     const Field number = element["port"];
     if (!number.present()) number.error("is missing");
     port.port = number.port().value_or(0);
     if (port.port != 0 && !numbers.emplace(port.port, port.protocol).second) {
-      number.error(std::to_string(port.port) + '/' + to_string(port.protocol) +
-                   " is listed twice");
+      number.error(std::to_string(port.port) + '/' + to_string(port.protocol) + " is listed twice");
     }
     read_target_port(element["targetPort"], port);
     const Field node_port = element["nodePort"];
@@ -139,7 +289,7 @@ std::vector<IpFamily> read_ip_families(const Field& field) {
   for (const Field& element : field.elements()) {
     const std::string text = element.text_or("");
     if (text != "IPv4" && text != "IPv6") {
-      element.error("'" + text + "' is not IPv4 or IPv6");
+      element.error(shown(text) + " is not IPv4 or IPv6");
       continue;
     }
     const IpFamily family = text == "IPv4" ? IpFamily::V4 : IpFamily::V6;
@@ -158,16 +308,20 @@ IpFamilyPolicy read_ip_family_policy(const Field& field) {
   if (text == "SingleStack") return IpFamilyPolicy::SingleStack;
   if (text == "PreferDualStack") return IpFamilyPolicy::PreferDualStack;
   if (text == "RequireDualStack") return IpFamilyPolicy::RequireDualStack;
-  field.error("'" + text + "' is not SingleStack, PreferDualStack or RequireDualStack");
+  static constexpr Names<3> kPolicies = {"SingleStack", "PreferDualStack", "RequireDualStack"};
+  field.error(choice_error(text, kPolicies));
   return IpFamilyPolicy::Unset;
 }
+
+constexpr Names<1> kNone = {"None"};
 
 void read_cluster_ips(const Field& spec, ServiceManifest& manifest) {
   const Field single = spec["clusterIP"];
   std::vector<Field> fields = spec["clusterIPs"].elements();
+  std::erase_if(fields, [](const Field& field) { return !field.is_set(); });
   const std::string first = single.text_or("");
   if (!fields.empty() && !first.empty() && fields[0].text_or("") != first) {
-    single.error("'" + first + "' must equal clusterIPs[0]");
+    single.error(shown(first) + " must equal clusterIPs[0]");
     return;
   }
   if (fields.empty() && !first.empty()) fields.push_back(single);
@@ -177,6 +331,12 @@ void read_cluster_ips(const Field& spec, ServiceManifest& manifest) {
     if (text == "None") {
       if (fields.size() > 1) field.error("\"None\" must be the only one");
       service.headless = true;
+      continue;
+    }
+    if (near_word(text, kNone)) {
+      field.error(shown(text) +
+                  " is not an address; did you mean 'None', which makes a Service "
+                  "headless?");
       continue;
     }
     const auto address = field.ip();
@@ -189,15 +349,14 @@ void read_cluster_ips(const Field& spec, ServiceManifest& manifest) {
       continue;
     }
     const std::size_t index = service.cluster_ips.size();
-    if (index < manifest.ip_families.size() &&
-        manifest.ip_families[index] != address->family) {
-      field.error(text + " is not of the family in ipFamilies[" + std::to_string(index) + "]");
+    if (index < manifest.ip_families.size() && manifest.ip_families[index] != address->family) {
+      field.error(shown(text) + " is not of the family in ipFamilies[" + std::to_string(index) +
+                  "]");
       continue;
     }
     service.cluster_ips.push_back(*address);
   }
-  const std::size_t families =
-      std::max(service.cluster_ips.size(), manifest.ip_families.size());
+  const std::size_t families = std::max(service.cluster_ips.size(), manifest.ip_families.size());
   if (families > 1 && manifest.ip_family_policy == IpFamilyPolicy::SingleStack) {
     spec["ipFamilyPolicy"].error("SingleStack contradicts the two families listed");
   }
@@ -211,7 +370,12 @@ void read_external_name(const Field& spec, Service& service) {
     return;
   }
   if (name.back() == '.') name.pop_back();
-  if (!is_dns_subdomain(name)) field.error(sentence(kDnsSubdomainRule, name));
+  if (!is_dns_name(name)) field.error(sentence(kDnsNameRule, name));
+  if (IpAddress::parse(name)) {
+    field.warn(shown(name) +
+               " is an address, but is used as a name, which nobody can look up; "
+               "use a headless Service with an EndpointSlice");
+  }
   if (service.headless || !service.cluster_ips.empty()) {
     spec["clusterIP"].error("must not be set for a Service of type ExternalName");
   }
@@ -221,9 +385,9 @@ void read_external_name(const Field& spec, Service& service) {
 ServiceManifest read_service(const Field& object) {
   ServiceManifest manifest;
   Service& service = manifest.object;
-  const Field metadata = object["metadata"];
-  const Field spec = object["spec"];
-  service.key = read_key(metadata, is_service_name, kServiceNameRule);
+  const Field metadata = object.only(kObject)["metadata"];
+  const Field spec = object["spec"].only(kServiceSpec);
+  service.key = read_key(metadata, is_dns_label, kDnsLabelRule);
   service.labels = metadata["labels"].labels();
   service.type = read_service_type(spec["type"]);
   service.selector = spec["selector"].labels();
@@ -249,29 +413,54 @@ ServiceManifest read_service(const Field& object) {
   for (const Field& ingress : object["status"]["loadBalancer"]["ingress"].elements()) {
     if (const auto address = ingress["ip"].ip()) service.load_balancer_ips.push_back(*address);
   }
+  ServiceDetail detail;
+  detail.hosts = read_hostnames(metadata);
+  detail.balancer_names = read_balancer_names(object["status"]);
+  gateways::Targets targets = read_targets(metadata);
+  detail.target_ips = std::move(targets.addresses);
+  detail.target_names = std::move(targets.names);
+  if (detail != ServiceDetail{}) service.detail = share_detail(std::move(detail));
   trim(service);
   return manifest;
 }
 
 // --- Endpoints and EndpointSlice -----------------------------------------------------------------
 
-std::vector<EndpointPort> read_endpoint_ports(const Field& field) {
+// Endpoints may name two ports alike, slices may not; of a slice's ports, the API server takes any
+// number.
+std::vector<EndpointPort> read_endpoint_ports(const Field& field, bool of_slice) {
   std::vector<EndpointPort> ports;
   std::set<std::string> names;
   for (const Field& element : field.elements()) {
     EndpointPort port;
-    const Field name = element["name"];
+    const Field name = element.only(kEndpointPort)["name"];
     port.name = name.text_or("");
+    warn_of_srv_name(name, port.name);
     if (!port.name.empty() && !is_dns_label(port.name)) {
       name.error(sentence(kDnsLabelRule, port.name));
-    } else if (!names.insert(port.name).second) {
-      name.error("'" + port.name + "' names two ports");
+    } else if (of_slice && !names.insert(port.name).second) {
+      name.error(shown(port.name) + " names two ports");
     }
     port.protocol = element["protocol"].protocol();
-    port.port = element["port"].port().value_or(0);
+    const Field number = element["port"];
+    const std::int64_t value = number.integer().value_or(0);
+    if (of_slice && value != 0 && !is_port_number(value)) {
+      number.warn(std::to_string(value) + " is left out: it is not " +
+                  std::string(kPortNumberRule));
+      continue;
+    }
+    if (value != 0) port.port = number.port().value_or(0);
     ports.push_back(std::move(port));
   }
   return ports;
+}
+
+// The API server takes any text for an endpoint's zone; here it is a Node's label, or none.
+std::string read_zone(const Field& field) {
+  std::string zone = field.text_or("");
+  if (is_label_value(zone)) return zone;
+  field.warn(shown(zone) + " is left out: it is not " + std::string(kLabelValueRule));
+  return {};
 }
 
 // Makes the shared part of endpoints; neighbours with equal details share one.
@@ -281,10 +470,18 @@ class DetailMaker {
 
   std::shared_ptr<const EndpointDetail> make(const Field& endpoint) {
     EndpointDetail detail;
-    detail.hostname =
-        endpoint["hostname"].text_that(is_dns_label, kDnsLabelRule).value_or("");
-    if (options_.keep_target_names) detail.target_name = endpoint["targetRef"]["name"].text_or("");
-    detail.zone = endpoint["zone"].text_or("");
+    detail.hostname = endpoint["hostname"].text_that(is_dns_label, kDnsLabelRule).value_or("");
+    if (options_.keep_target_names) {
+      // Names of pods may have dots and be longer than a label; such a pod's endpoint goes by its
+      // address.
+      detail.target_name = endpoint["targetRef"]["name"].text_or("");
+      if (!is_dns_label(detail.target_name)) detail.target_name.clear();
+    }
+    detail.zone = read_zone(endpoint["zone"]);
+    // discovery.k8s.io/v1beta1 has it among other labels.
+    if (detail.zone.empty() && endpoint["topology"].present()) {
+      detail.zone = read_zone(endpoint["topology"][kZoneLabel]);
+    }
     if (detail == EndpointDetail{}) return nullptr;
     if (!last_ || *last_ != detail) {
       last_ = std::make_shared<const EndpointDetail>(std::move(detail));
@@ -300,8 +497,8 @@ class DetailMaker {
 void read_endpoint_addresses(const Field& field, bool ready, DetailMaker& details,
                              EndpointSlice& slice) {
   for (const Field& element : field.elements()) {
-    const Field ip = element["ip"];
-    if (!ip.present()) ip.error("is missing");
+    const Field ip = element.only(kAddress)["ip"];
+    if (!ip.is_set()) ip.error("is missing");
     const auto address = ip.ip();
     if (address) slice.endpoints.push_back({*address, ready, details.make(element)});
   }
@@ -309,14 +506,15 @@ void read_endpoint_addresses(const Field& field, bool ready, DetailMaker& detail
 
 EndpointsManifest read_endpoints(const Field& object, const ReadOptions& options) {
   EndpointsManifest manifest;
-  manifest.key = read_key(object["metadata"], is_dns_subdomain, kDnsSubdomainRule);
+  manifest.key = read_key(object.only(kEndpoints)["metadata"], is_dns_subdomain, kDnsSubdomainRule);
   DetailMaker details(options);
   for (const Field& subset : object["subsets"].elements()) {
+    subset.only(kSubset);
     EndpointSlice slice;
     slice.service = manifest.key.name;
     slice.key = {manifest.key.ns,
                  manifest.key.name + "-subset-" + std::to_string(manifest.subsets.size())};
-    slice.ports = read_endpoint_ports(subset["ports"]);
+    slice.ports = read_endpoint_ports(subset["ports"], false);
     read_endpoint_addresses(subset["addresses"], true, details, slice);
     read_endpoint_addresses(subset["notReadyAddresses"], false, details, slice);
     trim(slice);
@@ -325,29 +523,37 @@ EndpointsManifest read_endpoints(const Field& object, const ReadOptions& options
   return manifest;
 }
 
-// Empty: an FQDN slice, whose addresses are no addresses.
-std::optional<IpFamily> read_address_type(const Field& field) {
+enum class AddressType : std::uint8_t {
+  V4,
+  V6,
+  Any,   // `IP` of discovery.k8s.io/v1alpha1
+  None,  // an FQDN slice, whose addresses are not addresses
+};
+
+AddressType read_address_type(const Field& field) {
   const std::string type = field.text_or("");
-  if (type == "IPv4") return IpFamily::V4;
-  if (type == "IPv6") return IpFamily::V6;
+  if (type == "IPv4") return AddressType::V4;
+  if (type == "IPv6") return AddressType::V6;
+  if (type == "IP") return AddressType::Any;
   if (type != "FQDN") {
-    field.error(type.empty() ? "is missing; write IPv4 or IPv6"
-                             : "'" + type + "' is not IPv4, IPv6 or FQDN");
+    static constexpr Names<3> kTypes = {"IPv4", "IPv6", "FQDN"};
+    field.error(type.empty() ? "is missing; write IPv4 or IPv6" : choice_error(type, kTypes));
   }
-  return std::nullopt;
+  return AddressType::None;
 }
 
-void read_slice_endpoint(const Field& element, IpFamily family, DetailMaker& details,
+void read_slice_endpoint(const Field& element, AddressType type, DetailMaker& details,
                          EndpointSlice& slice) {
-  const Field list = element["addresses"];
+  const Field list = element.only(kEndpoint)["addresses"];
   const std::vector<Field> addresses = list.elements();
   if (addresses.empty()) list.error("is missing; an endpoint has at least one address");
-  const bool ready = element["conditions"]["ready"].boolean_or(true);
+  const bool ready = element["conditions"].only(kConditions)["ready"].boolean_or(true);
   const auto detail = details.make(element);
   for (const Field& field : addresses) {
     const auto address = field.ip();
     if (!address) continue;
-    if (address->family != family) {
+    const AddressType its = address->is_v4() ? AddressType::V4 : AddressType::V6;
+    if (type != AddressType::Any && type != its) {
       field.error(address->to_string() + " is not of the slice's addressType");
       continue;
     }
@@ -355,27 +561,25 @@ void read_slice_endpoint(const Field& element, IpFamily family, DetailMaker& det
   }
 }
 
-EndpointSliceManifest read_endpoint_slice(const Field& object, const ReadOptions& options,
-                                          std::vector<YamlError>& warnings) {
+EndpointSliceManifest read_endpoint_slice(const Field& object, const ReadOptions& options) {
   EndpointSliceManifest manifest;
   EndpointSlice& slice = manifest.object;
-  const Field metadata = object["metadata"];
+  const Field metadata = object.only(kSlice)["metadata"];
   slice.key = read_key(metadata, is_dns_subdomain, kDnsSubdomainRule);
   const Labels labels = metadata["labels"].labels();
   if (const std::string* service = find_label(labels, kServiceNameLabel)) {
     slice.service = *service;
   }
   if (slice.service.empty()) {
-    warnings.push_back({object.mark(), describe("EndpointSlice", slice.key) +
-                                           " has no label " + std::string(kServiceNameLabel) +
-                                           ", so it belongs to no Service"});
+    object.warn(describe("EndpointSlice", slice.key) + " has no label " +
+                std::string(kServiceNameLabel) + ", so it belongs to no Service");
   }
-  slice.ports = read_endpoint_ports(object["ports"]);
-  const auto family = read_address_type(object["addressType"]);
-  if (!family) return manifest;
+  slice.ports = read_endpoint_ports(object["ports"], true);
+  const AddressType type = read_address_type(object["addressType"]);
+  if (type == AddressType::None) return manifest;
   DetailMaker details(options);
   for (const Field& element : object["endpoints"].elements()) {
-    read_slice_endpoint(element, *family, details, slice);
+    read_slice_endpoint(element, type, details, slice);
   }
   trim(slice);
   return manifest;
@@ -383,27 +587,29 @@ EndpointSliceManifest read_endpoint_slice(const Field& object, const ReadOptions
 
 // --- Pod -----------------------------------------------------------------------------------------
 
-void read_container_ports(const Field& container, std::vector<ContainerPort>& named) {
+void read_container_ports(const Field& container, PodSpec& spec) {
   for (const Field& element : container["ports"].elements()) {
     ContainerPort port;
-    port.name = element["name"].text_that(is_port_name, kPortNameRule).value_or("");
+    port.name =
+        element.only(kContainerPort)["name"].text_that(is_port_name, kPortNameRule).value_or("");
     port.protocol = element["protocol"].protocol();
     const Field number = element["containerPort"];
     if (!number.present()) number.error("is missing");
     port.port = number.port().value_or(0);
-    if (!port.name.empty()) named.push_back(std::move(port));
+    spec.numbers.push_back(port.port);
+    if (!port.name.empty()) spec.named_ports.push_back(std::move(port));
   }
 }
 
 PodSpec read_pod_spec(const Field& spec) {
   PodSpec result;
-  for (const Field& container : spec["containers"].elements()) {
-    read_container_ports(container, result.named_ports);
+  for (const Field& container : spec.only(kPodSpec)["containers"].elements()) {
+    read_container_ports(container, result);
   }
   for (const Field& container : spec["initContainers"].elements()) {
     // Only a sidecar goes on running, so only its ports can be a Service's target.
     if (container["restartPolicy"].text_or("") != "Always") continue;
-    read_container_ports(container, result.named_ports);
+    read_container_ports(container, result);
   }
   result.hostname = spec["hostname"].text_that(is_dns_label, kDnsLabelRule).value_or("");
   result.subdomain = spec["subdomain"].text_that(is_dns_label, kDnsLabelRule).value_or("");
@@ -413,21 +619,23 @@ PodSpec read_pod_spec(const Field& spec) {
 
 std::vector<IpAddress> read_pod_ips(const Field& status) {
   std::vector<IpAddress> ips;
-  const Field single = status["podIP"];
-  const std::vector<Field> several = status["podIPs"].elements();
-  if (several.empty()) {
-    if (!single.text_or("").empty()) {
-      if (const auto address = single.ip()) ips.push_back(*address);
-    }
-    return ips;
-  }
-  for (const Field& element : several) {
+  for (const Field& element : status["podIPs"].elements()) {
     if (const auto address = element["ip"].ip()) ips.push_back(*address);
   }
-  const auto first = single.ip();
-  if (first && !ips.empty() && *first != ips.front()) {
-    single.error(first->to_string() + " must equal podIPs[0].ip");
+  // As the API server: where they differ, the older field counts (core/v1/conversion.go).
+  const auto single = status["podIP"].ip();
+  if (single && (ips.empty() || *single != ips.front())) ips = {*single};
+  return ips;
+}
+
+// Of the node it runs on.
+std::vector<IpAddress> read_host_ips(const Field& status) {
+  std::vector<IpAddress> ips;
+  for (const Field& element : status["hostIPs"].elements()) {
+    if (const auto address = element["ip"].ip()) ips.push_back(*address);
   }
+  const auto single = status["hostIP"].ip();
+  if (single && (ips.empty() || *single != ips.front())) ips = {*single};
   return ips;
 }
 
@@ -441,16 +649,15 @@ bool read_pod_ready(const Field& status) {
   }
   const std::vector<Field> containers = status["containerStatuses"].elements();
   if (!containers.empty()) {
-    return std::all_of(containers.begin(), containers.end(), [](const Field& container) {
-      return container["ready"].boolean_or(false);
-    });
+    return std::all_of(containers.begin(), containers.end(),
+                       [](const Field& container) { return container["ready"].boolean_or(false); });
   }
   return status["phase"].text_or("") != "Pending";
 }
 
 PodManifest read_pod(const Field& object) {
   PodManifest manifest;
-  const Field metadata = object["metadata"];
+  const Field metadata = object.only(kObject)["metadata"];
   const Field status = object["status"];
   manifest.object.key = read_key(metadata, is_dns_subdomain, kDnsSubdomainRule);
   manifest.object.labels = metadata["labels"].labels();
@@ -462,14 +669,15 @@ PodManifest read_pod(const Field& object) {
     if (const auto host = status["hostIP"].ip()) manifest.object.ips.push_back(*host);
   }
   manifest.ready = read_pod_ready(status);
+  manifest.host_ips = read_host_ips(status);
   const std::string phase = status["phase"].text_or("");
   manifest.terminated = phase == "Succeeded" || phase == "Failed";
   manifest.lost = phase == "Unknown";
-  manifest.terminating = metadata["deletionTimestamp"].present();
+  manifest.terminating = metadata["deletionTimestamp"].is_set();
   return manifest;
 }
 
-// --- Deployment, ReplicaSet, StatefulSet, DaemonSet ----------------------------------------------
+// --- workloads -----------------------------------------------------------------------------------
 
 std::uint32_t read_count(const Field& field, std::uint32_t fallback) {
   const auto value = field.integer();
@@ -481,13 +689,15 @@ std::uint32_t read_count(const Field& field, std::uint32_t fallback) {
   return static_cast<std::uint32_t>(*value);
 }
 
-// spec.selector: returns matchLabels; both parts must choose the template's own labels.
-Labels read_workload_selector(const Field& field, const Labels& template_labels) {
+// spec.selector: returns matchLabels; both parts must choose the template's own labels. A
+// `defaulted` one is these when it is missing.
+Labels read_workload_selector(const Field& field, const Labels& template_labels, bool defaulted) {
   if (!field.present()) {
+    if (defaulted && !template_labels.empty()) return template_labels;
     field.error("is missing; it must choose the labels of spec.template");
     return {};
   }
-  Labels match_labels = field["matchLabels"].labels();
+  Labels match_labels = field.only(kSelector)["matchLabels"].labels();
   LabelSelector selector;
   for (const auto& [key, value] : match_labels) {
     selector.require(key, LabelSelector::Operator::In, {value});
@@ -507,7 +717,8 @@ Labels read_workload_selector(const Field& field, const Labels& template_labels)
     } else if (name == "Exists" || name == "DoesNotExist") {
       if (key) selector.require(*key, name == "Exists" ? Operator::Exists : Operator::DoesNotExist);
     } else {
-      op.error("'" + name + "' is not In, NotIn, Exists or DoesNotExist");
+      static constexpr Names<4> kOperators = {"In", "NotIn", "Exists", "DoesNotExist"};
+      op.error(choice_error(name, kOperators));
     }
   }
   if (selector.empty()) {
@@ -518,12 +729,27 @@ Labels read_workload_selector(const Field& field, const Labels& template_labels)
   return match_labels;
 }
 
+// A ReplicationController's selector is a map of labels: the template's, when there is none.
+Labels read_label_selector(const Field& field, const Labels& template_labels) {
+  Labels selector = field.labels();
+  if (selector.empty()) selector = template_labels;
+  if (selector.empty()) {
+    field.error("is missing, and spec.template has no labels to take instead");
+  } else if (!matches(selector, template_labels)) {
+    field.error("does not match spec.template.metadata.labels");
+  }
+  return selector;
+}
+
 WorkloadManifest read_workload(const Field& object, WorkloadKind kind) {
   WorkloadManifest manifest;
   manifest.kind = kind;
-  const Field metadata = object["metadata"];
-  const Field spec = object["spec"];
-  const Field pod_template = spec["template"];
+  const Field metadata = object.only(kObject)["metadata"];
+  const Field spec = object["spec"].only(kWorkloadSpec);
+  const Field pod_template = spec["template"].only(kTemplate);
+  // Up to here the API server filled it in (SetDefaults_Deployment and so on of these versions).
+  const std::string version = object["apiVersion"].text_or("");
+  const bool defaulted = version == "extensions/v1beta1" || version == "apps/v1beta1";
   manifest.key = read_key(metadata, is_dns_subdomain, kDnsSubdomainRule);
   manifest.owner = read_owner(metadata);
   if (kind != WorkloadKind::DaemonSet) manifest.replicas = read_count(spec["replicas"], 1);
@@ -533,45 +759,15 @@ WorkloadManifest read_workload(const Field& object, WorkloadKind kind) {
   }
   if (!pod_template.present()) pod_template.error("is missing");
   manifest.template_labels = pod_template["metadata"]["labels"].labels();
-  manifest.selector = read_workload_selector(spec["selector"], manifest.template_labels);
-  manifest.template_spec =
-      std::make_shared<const PodSpec>(read_pod_spec(pod_template["spec"]));
+  manifest.selector =
+      kind == WorkloadKind::ReplicationController
+          ? read_label_selector(spec["selector"], manifest.template_labels)
+          : read_workload_selector(spec["selector"], manifest.template_labels, defaulted);
+  manifest.template_spec = std::make_shared<const PodSpec>(read_pod_spec(pod_template["spec"]));
   return manifest;
 }
 
 // --- everything else -----------------------------------------------------------------------------
-
-void add_host(const YamlNode* node, std::vector<std::string>& hosts) {
-  if (node == nullptr || !node->is_scalar() || node->text.empty()) return;
-  if (std::find(hosts.begin(), hosts.end(), node->text) == hosts.end()) hosts.push_back(node->text);
-}
-
-void add_hosts(const YamlNode* node, std::vector<std::string>& hosts) {
-  if (node == nullptr) return;
-  if (node->is_scalar()) return add_host(node, hosts);
-  if (!node->is_sequence()) return;
-  for (const YamlNodePtr& each : node->children) add_host(each.get(), hosts);
-}
-
-// Where Istio's kinds, Ingress and the Gateway API write host names.
-std::vector<std::string> read_hosts(const YamlNode& object) {
-  std::vector<std::string> hosts;
-  const YamlNode* spec = object.find("spec");
-  if (spec == nullptr) return hosts;
-  for (const std::string_view name : {"hosts", "host", "hostnames"}) {
-    add_hosts(spec->find(name), hosts);
-  }
-  for (const std::string_view list_name : {"servers", "egress", "rules", "listeners"}) {
-    const YamlNode* list = spec->find(list_name);
-    if (list == nullptr || !list->is_sequence()) continue;
-    for (const YamlNodePtr& element : list->children) {
-      for (const std::string_view name : {"hosts", "host", "hostname"}) {
-        add_hosts(element->find(name), hosts);
-      }
-    }
-  }
-  return hosts;
-}
 
 OtherObject read_other(const YamlNode& node, const std::string& api_version,
                        const std::string& kind, const std::string& file) {
@@ -582,7 +778,6 @@ OtherObject read_other(const YamlNode& node, const std::string& api_version,
   other.key = {plain_text(metadata, "namespace"), plain_text(metadata, "name")};
   // It must not make a namespace exist that could not.
   if (!is_dns_label(other.key.ns)) other.key.ns.clear();
-  other.hosts = read_hosts(node);
   other.file = file;
   other.mark = node.mark;
   return other;
@@ -590,51 +785,138 @@ OtherObject read_other(const YamlNode& node, const std::string& api_version,
 
 // --- kinds ---------------------------------------------------------------------------------------
 
-struct Kind {
+struct Reader {
   std::string_view name;
   std::string_view group;
-  ManifestBody (*read)(const Field&, const ReadOptions&, std::vector<YamlError>& warnings);
+  ManifestBody (*read)(const Field&, const ReadOptions&);
 };
 
 template <WorkloadKind kKind>
-ManifestBody read_workload_of(const Field& object, const ReadOptions&, std::vector<YamlError>&) {
+ManifestBody read_workload_of(const Field& object, const ReadOptions&) {
   return make_body(read_workload(object, kKind));
 }
 
-constexpr std::array<Kind, 9> kKinds = {{
+constexpr std::array<Reader, 10> kReaders = {{
     {"Namespace", "",
-     [](const Field& object, const ReadOptions&, std::vector<YamlError>&) -> ManifestBody {
-       return make_body(read_namespace(object));
-     }},
+     [](const Field& object, const ReadOptions&) { return make_body(read_namespace(object)); }},
     {"Service", "",
-     [](const Field& object, const ReadOptions&, std::vector<YamlError>&) -> ManifestBody {
-       return make_body(read_service(object));
-     }},
+     [](const Field& object, const ReadOptions&) { return make_body(read_service(object)); }},
     {"Endpoints", "",
-     [](const Field& object, const ReadOptions& options, std::vector<YamlError>&) -> ManifestBody {
+     [](const Field& object, const ReadOptions& options) {
        return make_body(read_endpoints(object, options));
      }},
     {"EndpointSlice", "discovery.k8s.io",
-     [](const Field& object, const ReadOptions& options, std::vector<YamlError>& warnings)
-         -> ManifestBody { return make_body(read_endpoint_slice(object, options, warnings)); }},
-    {"Pod", "",
-     [](const Field& object, const ReadOptions&, std::vector<YamlError>&) -> ManifestBody {
-       return make_body(read_pod(object));
+     [](const Field& object, const ReadOptions& options) {
+       return make_body(read_endpoint_slice(object, options));
      }},
+    {"Pod", "",
+     [](const Field& object, const ReadOptions&) { return make_body(read_pod(object)); }},
+    {"ReplicationController", "", read_workload_of<WorkloadKind::ReplicationController>},
     {"Deployment", "apps", read_workload_of<WorkloadKind::Deployment>},
     {"ReplicaSet", "apps", read_workload_of<WorkloadKind::ReplicaSet>},
     {"StatefulSet", "apps", read_workload_of<WorkloadKind::StatefulSet>},
     {"DaemonSet", "apps", read_workload_of<WorkloadKind::DaemonSet>},
 }};
 
-const Kind* find_kind(std::string_view name, std::string_view api_version) {
+// The groups of these kinds, with all the kinds that the API server has in them, and the versions
+// that there are and have been. What else is written there is a slip.
+struct Group {
+  std::string_view name;
+  std::span<const std::string_view> versions;
+  std::span<const std::string_view> kinds;
+};
+constexpr Names<1> kCoreVersions = {"v1"};
+constexpr Names<18> kCoreKinds = {"Namespace",
+                                  "Service",
+                                  "Endpoints",
+                                  "Pod",
+                                  "ConfigMap",
+                                  "Secret",
+                                  "Node",
+                                  "Event",
+                                  "Binding",
+                                  "LimitRange",
+                                  "PodTemplate",
+                                  "ResourceQuota",
+                                  "PersistentVolume",
+                                  "PersistentVolumeClaim",
+                                  "ReplicationController",
+                                  "ServiceAccount",
+                                  "ComponentStatus",
+                                  "Status"};
+constexpr Names<3> kSliceVersions = {"v1", "v1beta1", "v1alpha1"};
+constexpr Names<1> kSliceKinds = {"EndpointSlice"};
+constexpr Names<3> kAppsVersions = {"v1", "v1beta2", "v1beta1"};
+constexpr Names<7> kAppsKinds = {"Deployment",        "ReplicaSet",         "StatefulSet",
+                                 "DaemonSet",         "ControllerRevision", "Scale",
+                                 "DeploymentRollback"};
+constexpr Names<1> kExtensionsVersions = {"v1beta1"};
+constexpr Names<8> kExtensionsKinds = {"Deployment", "ReplicaSet",        "DaemonSet",
+                                       "Ingress",    "NetworkPolicy",     "PodSecurityPolicy",
+                                       "Scale",      "DeploymentRollback"};
+constexpr Names<3> kIstioVersions = {"v1", "v1beta1", "v1alpha3"};
+constexpr Names<9> kIstioKinds = {"Gateway",       "VirtualService", "DestinationRule",
+                                  "ServiceEntry",  "Sidecar",        "WorkloadEntry",
+                                  "WorkloadGroup", "EnvoyFilter",    "ProxyConfig"};
+constexpr Names<2> kIngressVersions = {"v1", "v1beta1"};
+constexpr Names<5> kIngressKinds = {"Ingress", "IngressClass", "NetworkPolicy", "IPAddress",
+                                    "ServiceCIDR"};
+constexpr Names<5> kGatewayVersions = {"v1", "v1beta1", "v1alpha3", "v1alpha2", "v1alpha1"};
+constexpr Names<13> kGatewayKinds = {
+    "Gateway",          "HTTPRoute",       "GRPCRoute",   "TLSRoute",       "GatewayClass",
+    "TCPRoute",         "UDPRoute",        "ListenerSet", "ReferenceGrant", "ReferencePolicy",
+    "BackendTLSPolicy", "BackendLBPolicy", "XListenerSet"};
+constexpr std::array<Group, 7> kGroups = {{
+    {"", kCoreVersions, kCoreKinds},
+    {"discovery.k8s.io", kSliceVersions, kSliceKinds},
+    {"apps", kAppsVersions, kAppsKinds},
+    // What the workloads were in before Kubernetes 1.16; old tutorials still say so.
+    {"extensions", kExtensionsVersions, kExtensionsKinds},
+    {gateways::kIstioGroup, kIstioVersions, kIstioKinds},
+    {gateways::kIngressGroup, kIngressVersions, kIngressKinds},
+    {gateways::kGatewayGroup, kGatewayVersions, kGatewayKinds},
+}};
+
+const Group* find_group(std::string_view name) {
+  const auto at = std::find_if(kGroups.begin(), kGroups.end(),
+                               [&](const Group& group) { return group.name == name; });
+  return at == kGroups.end() ? nullptr : &*at;
+}
+
+std::string_view version_of(std::string_view api_version) {
+  return api_version.substr(api_version.rfind('/') + 1);
+}
+
+std::string api_version_of(std::string_view group, std::string_view version) {
+  return group.empty() ? std::string(version) : std::string(group) + '/' + std::string(version);
+}
+
+const Reader* find_reader(std::string_view name, std::string_view api_version) {
   std::string_view group = group_of(api_version);
-  // What the workloads were before Kubernetes 1.16; old tutorials still say so.
   if (group == "extensions") group = "apps";
-  const auto at = std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& kind) {
-    return kind.name == name && kind.group == group;
+  const auto at = std::find_if(kReaders.begin(), kReaders.end(), [&](const Reader& reader) {
+    return reader.name == name && reader.group == group;
   });
-  return at == kKinds.end() ? nullptr : &*at;
+  return at == kReaders.end() ? nullptr : &*at;
+}
+
+const Kind* find_row(const ReadOptions& options, std::string_view name,
+                     std::string_view api_version) {
+  for (const Kind* const kind : options.kinds) {
+    if (kind->name == name && kind->group == group_of(api_version)) return kind;
+  }
+  return nullptr;
+}
+
+KindManifest read_by_row(const Kind& kind, const Field& root, std::string_view api_version) {
+  if (!kind.has_version(version_of(api_version))) {
+    root["apiVersion"].warn(shown(api_version) + " is not a version of " + std::string(kind.name) +
+                            "; it is read as '" +
+                            api_version_of(kind.group, kind.versions.front()) + "'");
+  }
+  KindManifest manifest{&kind, {}, kind.read(root)};
+  manifest.key = kind.key(manifest.object.get());
+  return manifest;
 }
 
 struct TypeMeta {
@@ -642,16 +924,62 @@ struct TypeMeta {
   std::string kind;
 };
 
+// Whether `group`, which has none of these kinds, was written where `right` was meant. A group
+// without a dot and those of k8s.io are Kubernetes' own; any other is another project's, which may
+// have a kind of the same name, unless a letter is wrong.
+bool is_meant(std::string_view group, std::string_view right) {
+  constexpr std::size_t kSlip = 2;
+  if (group.find('.') == std::string_view::npos) return true;
+  if (group == "k8s.io" || group.ends_with(".k8s.io")) return true;
+  return right.find('.') != std::string_view::npos && edit_distance(group, right) <= kSlip;
+}
+
+// A cluster would refuse these types; here they pass, as nothing or as what they are near to.
+void warn_of_type(const TypeMeta& type, const Field& root) {
+  const std::string_view group_name = group_of(type.api_version);
+  const Group* const group = find_group(group_name);
+  const auto has = [](std::span<const std::string_view> words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const auto of_kind = std::find_if(kReaders.begin(), kReaders.end(),
+                                    [&](const Reader& reader) { return reader.name == type.kind; });
+  if (group == nullptr) {
+    if (of_kind == kReaders.end() || !is_meant(group_name, of_kind->group)) return;
+    return root["apiVersion"].warn(shown(type.api_version) + " is not a version of " + type.kind +
+                                   ", so it is not read; did you mean '" +
+                                   api_version_of(of_kind->group, "v1") + "'?");
+  }
+  if (has(group->kinds, type.kind)) {
+    if (has(group->versions, version_of(type.api_version))) return;
+    return root["apiVersion"].warn(shown(type.api_version) + " is not a version of " + type.kind +
+                                   "; it is read as '" +
+                                   api_version_of(group_name, group->versions.front()) + "'");
+  }
+  std::string what =
+      shown(type.kind) + " is not a kind of " + type.api_version + ", so it is not read";
+  if (of_kind != kReaders.end()) {
+    what += "; " + type.kind + " is one of " + api_version_of(of_kind->group, "v1");
+  } else if (const auto near = near_word(type.kind, group->kinds)) {
+    what += "; did you mean '" + std::string(*near) + "'?";
+  }
+  root["kind"].warn(what);
+}
+
+TypeMeta element_type(const TypeMeta& list) {
+  if (list.kind == "List" || !list.kind.ends_with("List")) return {};
+  return {list.api_version, list.kind.substr(0, list.kind.size() - 4)};
+}
+
+TypeMeta type_of(const YamlNode& node) {
+  return {plain_text(&node, "apiVersion"), plain_text(&node, "kind")};
+}
+
 void read_into(const YamlNode& node, const TypeMeta& fallback, const std::string& file,
                const ReadOptions& options, std::vector<ReadObject>& results);
 
 // A List of any type; its elements may lack kind and apiVersion, as the API writes them.
 void read_list(const YamlNode& node, const TypeMeta& type, const std::string& file,
                const ReadOptions& options, std::vector<ReadObject>& results) {
-  TypeMeta element_type;
-  if (type.kind != "List") {
-    element_type = {type.api_version, type.kind.substr(0, type.kind.size() - 4)};
-  }
   const YamlNode* items = node.find("items");
   if (items == nullptr) return;  // empty, or handed over one by one
   if (!items->is_sequence()) {
@@ -662,27 +990,49 @@ void read_list(const YamlNode& node, const TypeMeta& type, const std::string& fi
     return;
   }
   for (const YamlNodePtr& item : items->children) {
-    read_into(*item, element_type, file, options, results);
+    read_into(*item, element_type(type), file, options, results);
   }
+}
+
+// Is it a List, and no kind of somebody's own whose name ends so?
+bool is_list(const YamlNode& node, const TypeMeta& type) {
+  return type.kind == "List" || (type.kind.ends_with("List") && node.find("spec") == nullptr);
+}
+
+// Does it hold objects that want to be read?
+bool holds_objects(const YamlNode& sequence) {
+  return std::any_of(sequence.children.begin(), sequence.children.end(), [](const auto& child) {
+    return child->find("apiVersion") != nullptr && child->find("kind") != nullptr;
+  });
 }
 
 void read_into(const YamlNode& node, const TypeMeta& fallback, const std::string& file,
                const ReadOptions& options, std::vector<ReadObject>& results) {
   ReadObject result;
-  if (!node.is_map()) {
-    result.errors.push_back({node.mark, "a Kubernetes object must be a map with apiVersion, kind "
-                                        "and metadata"});
+  if (node.is_sequence() && fallback.kind.empty() && !holds_objects(node)) {
+    result.foreign = true;
+    result.warnings.push_back({node.mark, "a list without a Kubernetes object; ignored"});
     results.push_back(std::move(result));
     return;
   }
-  TypeMeta type{plain_text(&node, "apiVersion"), plain_text(&node, "kind")};
+  if (!node.is_map()) {
+    result.errors.push_back(
+        {node.mark, node.is_sequence()
+                        ? "a bare list; write its objects one by one, or as the items of a List"
+                        : "a Kubernetes object must be a map with apiVersion, kind and metadata"});
+    results.push_back(std::move(result));
+    return;
+  }
+  TypeMeta type = type_of(node);
   if (type.api_version.empty()) type.api_version = fallback.api_version;
   if (type.kind.empty()) type.kind = fallback.kind;
   result.kind = type.kind;
   if (type.kind.empty() && type.api_version.empty()) {
     // A values.yaml or kustomization.yaml in the folder is no reason to stop.
-    result.warnings.push_back({node.mark, "no apiVersion and no kind: not a Kubernetes object; "
-                                          "ignored"});
+    result.foreign = true;
+    result.warnings.push_back({node.mark,
+                               "no apiVersion and no kind: not a Kubernetes object; "
+                               "ignored"});
     results.push_back(std::move(result));
     return;
   }
@@ -692,15 +1042,21 @@ void read_into(const YamlNode& node, const TypeMeta& fallback, const std::string
     results.push_back(std::move(result));
     return;
   }
-  if (type.kind.ends_with("List")) return read_list(node, type, file, options, results);
+  if (is_list(node, type)) return read_list(node, type, file, options, results);
 
-  const Kind* kind = find_kind(type.kind, type.api_version);
   ManifestObject object{{}, node.mark};
-  if (kind == nullptr) {
-    object.body = make_body(read_other(node, type.api_version, type.kind, file));
+  const Field root(&node, node.mark, "", result);
+  if (const Kind* const row = find_row(options, type.kind, type.api_version)) {
+    result.kind = row->qualified_name();
+    object.body = make_body(read_by_row(*row, root, type.api_version));
+  } else if (const auto of_gateways = gateway_kind(type.kind, group_of(type.api_version))) {
+    warn_of_type(type, root);
+    object.body = read_gateway_object(root, node, *of_gateways, file);
   } else {
-    const Field root(&node, node.mark, "", result.errors);
-    object.body = kind->read(root, options, result.warnings);
+    warn_of_type(type, root);
+    const Reader* const reader = find_reader(type.kind, type.api_version);
+    object.body = reader == nullptr ? make_body(read_other(node, type.api_version, type.kind, file))
+                                    : reader->read(root, options);
   }
   result.key = key_of(object.body);
   if (result.errors.empty()) result.object = std::move(object);
@@ -709,10 +1065,24 @@ void read_into(const YamlNode& node, const TypeMeta& fallback, const std::string
 
 }  // namespace
 
-std::vector<ReadObject> read_objects(const YamlNode& node, const std::string& file,
-                                     const ReadOptions& options) {
+ObjectKey read_object_key(const Field& object) {
+  return read_key(object["metadata"], is_dns_subdomain, kDnsSubdomainRule);
+}
+
+Labels read_annotations(const Field& object, bool (*wanted)(std::string_view key) noexcept) {
+  Labels result;
+  for (const auto& [key, value] : object["metadata"]["annotations"].members()) {
+    if (wanted(key)) result.emplace_back(key, value.text_or(""));
+  }
+  normalize(result);
+  return result;
+}
+
+std::vector<ReadObject> read_objects(const YamlNode& node, const YamlNode* list,
+                                     const std::string& file, const ReadOptions& options) {
   std::vector<ReadObject> results;
-  read_into(node, {}, file, options, results);
+  read_into(node, list == nullptr ? TypeMeta{} : element_type(type_of(*list)), file, options,
+            results);
   return results;
 }
 

@@ -4,14 +4,11 @@ namespace clusterdns::registry {
 
 const char* to_string(WorkloadKind kind) noexcept {
   switch (kind) {
-    case WorkloadKind::Deployment:
-      return "Deployment";
-    case WorkloadKind::ReplicaSet:
-      return "ReplicaSet";
-    case WorkloadKind::StatefulSet:
-      return "StatefulSet";
-    case WorkloadKind::DaemonSet:
-      return "DaemonSet";
+    case WorkloadKind::Deployment: return "Deployment";
+    case WorkloadKind::ReplicaSet: return "ReplicaSet";
+    case WorkloadKind::StatefulSet: return "StatefulSet";
+    case WorkloadKind::DaemonSet: return "DaemonSet";
+    case WorkloadKind::ReplicationController: return "ReplicationController";
   }
   return "Deployment";
 }
@@ -25,6 +22,16 @@ std::string kind_of(const ManifestBody& body) {
     std::string operator()(const PodManifest&) const { return "Pod"; }
     std::string operator()(const WorkloadManifest& workload) const {
       return to_string(workload.kind);
+    }
+    std::string operator()(const KindManifest& object) const {
+      return object.kind->qualified_name();
+    }
+    std::string operator()(const gateways::Object& object) const {
+      // Two groups have a kind of this name; as kubectl tells them apart.
+      const gateways::KindNames names = gateways::names_of(object.kind);
+      return object.kind == gateways::Kind::Gateway
+                 ? std::string(names.kind) + "." + std::string(names.group)
+                 : std::string(names.kind);
     }
     std::string operator()(const OtherObject& other) const { return other.kind; }
   };

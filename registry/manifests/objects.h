@@ -8,29 +8,18 @@
 #include <variant>
 #include <vector>
 
-#include "registry/manifests/yaml_documents.h"
+#include "registry/gateway_objects.h"
+#include "registry/kind.h"
+#include "registry/manifests/node_tree.h"
 #include "registry/model.h"
+#include "registry/problem.h"
 
 namespace clusterdns::registry {
-
-// One finding about the manifests. `text` is complete: `file:line:column: what, and what to do`.
-struct Diagnostic {
-  enum class Severity : std::uint8_t { Error, Warning };
-  Severity severity = Severity::Error;
-  std::string text;
-};
-
-// A port a container of a pod names; the target of a Service's `targetPort` by name.
-struct ContainerPort {
-  std::string name;
-  Protocol protocol = Protocol::Tcp;
-  std::uint16_t port = 0;
-  friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
-};
 
 // The part of a PodSpec that names depend on, shared by all pods made from one template.
 struct PodSpec {
   std::vector<ContainerPort> named_ports;
+  std::vector<std::uint16_t> numbers;  // of all container ports
   std::string hostname;
   std::string subdomain;
   bool host_network = false;
@@ -78,6 +67,7 @@ struct PodManifest {
   Pod object;  // `ips` holds the explicit ones only
   PodSpec spec;
   OwnerReference owner;  // empty: no workload's
+  std::vector<IpAddress> host_ips;
   bool ready = true;
   bool terminated = false;   // phase Succeeded or Failed: no longer has its address
   bool terminating = false;  // metadata.deletionTimestamp is set
@@ -85,7 +75,13 @@ struct PodManifest {
   friend bool operator==(const PodManifest&, const PodManifest&) = default;
 };
 
-enum class WorkloadKind : std::uint8_t { Deployment, ReplicaSet, StatefulSet, DaemonSet };
+enum class WorkloadKind : std::uint8_t {
+  Deployment,
+  ReplicaSet,
+  StatefulSet,
+  DaemonSet,
+  ReplicationController,
+};
 
 // "Deployment", …
 [[nodiscard]] const char* to_string(WorkloadKind kind) noexcept;
@@ -97,7 +93,7 @@ struct WorkloadManifest {
   std::uint32_t first_ordinal = 0;  // StatefulSet: spec.ordinals.start
   std::string service_name;         // StatefulSet: spec.serviceName
   OwnerReference owner;             // ReplicaSet: the Deployment that made it
-  Labels selector;                  // spec.selector.matchLabels
+  Labels selector;  // spec.selector.matchLabels; a ReplicationController's spec.selector
   Labels template_labels;
   std::shared_ptr<const PodSpec> template_spec;
   friend bool operator==(const WorkloadManifest& a, const WorkloadManifest& b) {
@@ -108,18 +104,23 @@ struct WorkloadManifest {
   }
 };
 
-// An object of a kind that no name depends on yet (Ingress, Gateway, VirtualService, …). It is kept
-// with the host names it mentions, and where it stands.
+// An object of a kind that has a row (registry/kind.h), and is asked for.
+struct KindManifest {
+  const Kind* kind = nullptr;
+  ObjectKey key;
+  AnyObject object;
+};
+
+// An object of a kind that nobody asks for. It is kept with the host names it mentions, and where
+// it stands.
 struct OtherObject {
   std::string api_version;
   std::string kind;
   ObjectKey key;  // `ns` is empty when the manifest names none
-  std::vector<std::string> hosts;
   std::string file;
   YamlMark mark;
   friend bool operator==(const OtherObject& a, const OtherObject& b) {
-    return a.api_version == b.api_version && a.kind == b.kind && a.key == b.key &&
-           a.hosts == b.hosts && a.file == b.file;
+    return a.api_version == b.api_version && a.kind == b.kind && a.key == b.key && a.file == b.file;
   }
 };
 
@@ -128,7 +129,8 @@ using ManifestBody =
     std::variant<std::shared_ptr<const NamespaceManifest>, std::shared_ptr<const ServiceManifest>,
                  std::shared_ptr<const EndpointsManifest>,
                  std::shared_ptr<const EndpointSliceManifest>, std::shared_ptr<const PodManifest>,
-                 std::shared_ptr<const WorkloadManifest>, std::shared_ptr<const OtherObject>>;
+                 std::shared_ptr<const WorkloadManifest>, gateways::ObjectPointer,
+                 std::shared_ptr<const KindManifest>, std::shared_ptr<const OtherObject>>;
 
 template <typename Manifest>
 [[nodiscard]] ManifestBody make_body(Manifest manifest) {
@@ -153,7 +155,8 @@ struct ManifestObject {
   YamlMark mark;  // where the object begins
 };
 
-// The `kind` as the manifest writes it, and the object's key.
+// The `kind` as the manifest writes it, with the group where a kind has a row, for several groups
+// have a Gateway; and the object's key.
 [[nodiscard]] std::string kind_of(const ManifestBody& body);
 [[nodiscard]] const ObjectKey& key_of(const ManifestBody& body);
 

@@ -4,30 +4,39 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
-#include <unordered_map>
+#include <algorithm>
+#include <istream>
+#include <streambuf>
+#include <string>
 #include <utility>
+
+#include "registry/manifests/scalar.h"
+#include "registry/shown_text.h"
 
 namespace clusterdns::registry {
 namespace {
 
-YamlMark to_mark(const YAML::Mark& mark) {
-  if (mark.is_null()) return {};
-  return {static_cast<std::uint32_t>(mark.line) + 1, static_cast<std::uint32_t>(mark.column) + 1};
-}
-
-// Thrown through yaml-cpp's parser, which has no other way to be stopped.
-struct LimitExceeded {
-  YamlError error;
+// Reads from where the text is.
+class ViewBuffer : public std::streambuf {
+ public:
+  explicit ViewBuffer(std::string_view text) {
+    char* const begin = const_cast<char*>(text.data());  // setg() wants it; nothing writes
+    setg(begin, begin, begin + text.size());
+  }
 };
 
-// The plain scalars that YAML reads as null; yaml-cpp itself reports only the empty one.
-bool is_null_text(std::string_view text) {
-  return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+// The tags that say "not a string" to a quoted word, too (YAML 1.2.2, section 10.3).
+bool is_typed_tag(std::string_view tag) {
+  constexpr std::string_view kCore = "tag:yaml.org,2002:";
+  if (!tag.starts_with(kCore)) return false;
+  tag.remove_prefix(kCore.size());
+  return tag == "int" || tag == "float" || tag == "bool" || tag == "null";
 }
 
-class TreeBuilder : public YAML::EventHandler {
+class Handler : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const std::function<void(const YamlNode&)>& visit) : visit_(visit) {}
+  Handler(std::uint32_t first_line, DocumentVisitor& visitor)
+      : builder_(visitor), lines_before_(first_line - 1) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // yaml-cpp never gets past a comma between documents: it would report empty ones for ever.
@@ -35,162 +44,78 @@ class TreeBuilder : public YAML::EventHandler {
       throw LimitExceeded{{to_mark(mark), "not YAML: a comma outside of [ ] and { }"}};
     }
     last_start_ = mark.pos;
-    open_.clear();
-    anchors_.clear();
-    root_.reset();
-    aliased_nodes_ = 0;
+    builder_.begin();
   }
-
-  void OnDocumentEnd() override {
-    if (root_ && !root_->is_null()) visit_(*root_);
-    root_.reset();
-    anchors_.clear();
-  }
+  void OnDocumentEnd() override { builder_.end(); }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add(leaf(YamlNode::Kind::Null, mark), anchor, 1);
+    builder_.null(to_mark(mark), anchor);
   }
-
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    const auto target = anchors_.find(anchor);
-    if (target == anchors_.end()) {
-      throw LimitExceeded{{to_mark(mark), "an alias inside the node it names"}};
-    }
-    aliased_nodes_ += target->second.weight;
-    if (aliased_nodes_ > kMaxAliasedNodes) {
-      throw LimitExceeded{{to_mark(mark), "aliases stand for more than " +
-                                              std::to_string(kMaxAliasedNodes) +
-                                              " nodes; write the values out"}};
-    }
-    const Anchored& anchored = target->second;
-    attach(anchored.node, anchored.weight);
+    builder_.alias(to_mark(mark), anchor);
   }
-
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    const bool plain = tag.empty() || tag == "?";
-    auto node = leaf(YamlNode::Kind::Scalar, mark);
-    if (plain && is_null_text(value)) {
-      node->kind = YamlNode::Kind::Null;
-    } else {
-      node->quoted = !plain;
-      node->text = value;
+    const bool plain = tag.empty() || tag == "?" || is_typed_tag(tag);
+    if (plain && resolve_scalar(value).type == Scalar::Type::Null) {
+      return builder_.null(to_mark(mark), anchor);
     }
-    add(std::move(node), anchor, 1);
+    builder_.scalar(to_mark(mark), value, !plain, anchor);
   }
-
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open(YamlNode::Kind::Sequence, mark, anchor);
+    builder_.open(YamlNode::Kind::Sequence, to_mark(mark), anchor);
   }
-  void OnSequenceEnd() override { close(); }
-
+  void OnSequenceEnd() override { builder_.close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open(YamlNode::Kind::Map, mark, anchor);
+    builder_.open(YamlNode::Kind::Map, to_mark(mark), anchor);
   }
-  void OnMapEnd() override { close(); }
+  void OnMapEnd() override { builder_.close(); }
+
+  YamlMark to_mark(const YAML::Mark& mark) const {
+    if (mark.is_null()) return {};
+    return {lines_before_ + static_cast<std::uint32_t>(mark.line) + 1,
+            static_cast<std::uint32_t>(mark.column) + 1};
+  }
 
  private:
-  struct Open {
-    std::shared_ptr<YamlNode> node;
-    YAML::anchor_t anchor;
-    std::uint64_t weight;  // nodes in it, aliases counted as what they stand for
-  };
-  struct Anchored {
-    YamlNodePtr node;
-    std::uint64_t weight;
-  };
-
-  static std::shared_ptr<YamlNode> leaf(YamlNode::Kind kind, const YAML::Mark& mark) {
-    auto node = std::make_shared<YamlNode>();
-    node->kind = kind;
-    node->mark = to_mark(mark);
-    return node;
-  }
-
-  void open(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (open_.size() >= kMaxYamlDepth) {
-      throw LimitExceeded{
-          {to_mark(mark), "nested more than " + std::to_string(kMaxYamlDepth) + " levels deep"}};
-    }
-    open_.push_back({leaf(kind, mark), anchor, 1});
-  }
-
-  void close() {
-    Open done = std::move(open_.back());
-    open_.pop_back();
-    done.node->children.shrink_to_fit();
-    add(std::move(done.node), done.anchor, done.weight);
-  }
-
-  void add(std::shared_ptr<YamlNode> node, YAML::anchor_t anchor, std::uint64_t weight) {
-    if (anchor != YAML::NullAnchor) anchors_[anchor] = {node, weight};
-    attach(std::move(node), weight);
-  }
-
-  void attach(YamlNodePtr node, std::uint64_t weight) {
-    if (open_.empty()) {
-      root_ = std::move(node);
-      return;
-    }
-    if (is_list_items() && node->is_map() && node->find("kind") != nullptr) {
-      visit_(*node);
-      return;
-    }
-    open_.back().weight += weight;
-    open_.back().node->children.push_back(std::move(node));
-  }
-
-  // Is the innermost open node the sequence below the root map's key `items`?
-  bool is_list_items() const {
-    if (open_.size() != 2 || !open_[0].node->is_map() || !open_[1].node->is_sequence()) {
-      return false;
-    }
-    const auto& siblings = open_[0].node->children;
-    return siblings.size() % 2 == 1 && siblings.back()->text == "items";
-  }
-
-  const std::function<void(const YamlNode&)>& visit_;
-  std::vector<Open> open_;
-  std::unordered_map<YAML::anchor_t, Anchored> anchors_;
-  YamlNodePtr root_;
-  std::uint64_t aliased_nodes_ = 0;
+  NodeBuilder builder_;
+  std::uint32_t lines_before_;
   int last_start_ = -1;  // offset of the document before
 };
 
-}  // namespace
-
-const YamlNode* YamlNode::find(std::string_view key) const {
-  if (!is_map()) return nullptr;
-  const YamlNode* merged = nullptr;
-  // From the back: of equal keys the last one counts, as in the API server.
-  for (std::size_t i = children.size(); i >= 2; i -= 2) {
-    const YamlNode& name = *children[i - 2];
-    const YamlNode& value = *children[i - 1];
-    if (!name.is_scalar()) continue;
-    if (name.text == key) return value.is_null() ? nullptr : &value;
-    if (name.text == "<<" && !name.quoted) merged = &value;
-  }
-  if (merged == nullptr) return nullptr;
-  if (merged->is_map()) return merged->find(key);
-  for (const YamlNodePtr& each : merged->children) {
-    if (const YamlNode* found = each->find(key)) return found;
-  }
-  return nullptr;
+// YAML 1.2.2, section 5.2. yaml-cpp would take such octets for text.
+std::optional<YamlError> find_not_utf8(std::string_view text, std::uint32_t first_line) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  const std::size_t at = find_invalid_utf8(text);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view before = text.substr(0, at);
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const std::size_t column = at - (before.rfind('\n') + 1);  // npos + 1 is 0
+  const auto octet = static_cast<std::uint8_t>(text[at]);
+  return YamlError{
+      {first_line + static_cast<std::uint32_t>(lines), static_cast<std::uint32_t>(column) + 1},
+      std::string("not UTF-8: the octet 0x") + kHex[octet >> 4] + kHex[octet & 15] +
+          " cannot stand here; save the file as UTF-8"};
 }
 
-std::optional<YamlError> read_yaml(std::istream& input,
-                                   const std::function<void(const YamlNode&)>& visit) {
+}  // namespace
+
+std::optional<YamlError> read_yaml(std::string_view text, std::uint32_t first_line,
+                                   DocumentVisitor& visitor) {
+  if (const auto error = find_not_utf8(text, first_line)) return error;
+  Handler handler(first_line, visitor);
   try {
+    ViewBuffer buffer(text);
+    std::istream input(&buffer);
     YAML::Parser parser(input);
-    TreeBuilder builder(visit);
-    while (parser.HandleNextDocument(builder)) {
+    while (parser.HandleNextDocument(handler)) {
     }
   } catch (const LimitExceeded& limit) {
     return limit.error;
   } catch (const YAML::Exception& error) {
-    return YamlError{to_mark(error.mark), "not YAML: " + error.msg};
+    return YamlError{handler.to_mark(error.mark), "not YAML: " + error.msg};
   }
   return std::nullopt;
 }

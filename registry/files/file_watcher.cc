@@ -1,4 +1,4 @@
-#include "registry/manifests/file_watcher.h"
+#include "registry/files/file_watcher.h"
 
 #include <limits.h>
 #include <sys/inotify.h>
@@ -20,7 +20,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "registry/manifests/manifest_files.h"
+#include "registry/files/manifest_files.h"
 
 namespace clusterdns::registry {
 namespace {
@@ -131,14 +131,14 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
     std::unordered_map<int, Watch> previous = std::move(watches_);
     watches_.clear();
     for (const fs::path& path : paths_) {
-      for_each_dependency(path, [this](const fs::path& folder, const std::string& name) {
-        add(folder, &name);
-      });
+      for_each_dependency(
+          path, [this](const fs::path& folder, const std::string& name) { add(folder, &name); });
       std::error_code ignored;
       if (!fs::is_directory(path, ignored)) continue;
-      walk_manifest_folder(
-          path, [this](const fs::path& folder) { add_folder(folder); },
-          [this](const fs::path& file) { add_link(file); });
+      FolderWalk walk;
+      walk.on_folder = [this](const fs::path& folder) { add_folder(folder); };
+      walk.on_file = [this](const fs::path& file) { add_link(file); };
+      walk_manifest_folder(path, walk);
     }
     if (!inotify_.is_open()) return;  // fell back meanwhile
     for (const auto& [descriptor, watch] : previous) {
@@ -156,9 +156,8 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
   void add_link(const fs::path& path) {
     std::error_code ignored;
     if (!fs::is_symlink(fs::symlink_status(path, ignored))) return;
-    for_each_dependency(path, [this](const fs::path& folder, const std::string& name) {
-      add(folder, &name);
-    });
+    for_each_dependency(
+        path, [this](const fs::path& folder, const std::string& name) { add(folder, &name); });
   }
 
   // `name` null: everything in the folder matters.
@@ -191,8 +190,7 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
 
   void read_events() {
     for (;;) {
-      const ssize_t got =
-          ::read(inotify_.native_handle(), buffer_.data(), buffer_.size());
+      const ssize_t got = ::read(inotify_.native_handle(), buffer_.data(), buffer_.size());
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return;
       std::size_t offset = 0;
