@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#include "dns/forward/chain.h"
+#include "dns/resolve/resolution.h"
+#include "zones/host_table.h"
 #include "zones/pod_name.h"
 #include "zones/reverse_name.h"
+#include "zones/zone_answers.h"
 
 // One way of a query through several functions of this file: without calls in between, a tenth
 // fewer instructions.
@@ -24,6 +26,8 @@ constexpr std::uint8_t kSvc[] = {3, 's', 'v', 'c'};
 constexpr std::uint8_t kPod[] = {3, 'p', 'o', 'd'};
 constexpr std::uint8_t kDns[] = {3, 'd', 'n', 's'};
 constexpr std::uint8_t kNs[] = {2, 'n', 's'};
+constexpr std::uint8_t kNs1[] = {3, 'n', 's', '1'};
+constexpr std::uint8_t kHostmaster[] = {10, 'h', 'o', 's', 't', 'm', 'a', 's', 't', 'e', 'r'};
 constexpr std::uint8_t kZone[] = {5, '_', 'z', 'o', 'n', 'e'};
 constexpr std::uint8_t kPin[] = {3, 'p', 'i', 'n'};
 constexpr std::uint8_t kPrefer[] = {6, 'p', 'r', 'e', 'f', 'e', 'r'};
@@ -32,7 +36,6 @@ constexpr std::uint8_t kDnsVersion[] = {11, 'd', 'n', 's', '-', 'v', 'e', 'r', '
 constexpr std::uint8_t kSchemaVersion[] = {5, '1', '.', '1', '.', '0'};
 // The schema changes with the program only; the specification's example and CoreDNS's value.
 constexpr std::uint32_t kSchemaVersionTtl = 28800;
-
 template <std::size_t N>
 bool label_is(const std::uint8_t* label, const std::uint8_t (&other)[N]) noexcept {
   return label[0] == other[0] && std::memcmp(label, other, N) == 0;
@@ -48,31 +51,10 @@ std::optional<registry::Protocol> protocol_of(const std::uint8_t* label) noexcep
   return std::nullopt;
 }
 
-std::vector<std::uint8_t> make_rows(const std::vector<registry::IpAddress>& addresses,
-                                    registry::IpFamily family, std::uint32_t ttl,
-                                    std::uint32_t* count) {
-  std::vector<std::uint8_t> rows;
-  *count = 0;
-  for (const auto& address : addresses) {
-    if (address.family != family) continue;
-    const std::size_t at = rows.size();
-    rows.resize(at + 12 + address.size());
-    std::uint8_t* const p = rows.data() + at;
-    dns::store_u16(p, 0xC000 | dns::kHeaderSize);
-    dns::store_u16(p + 2, static_cast<std::uint16_t>(address.is_v4() ? RRType::A : RRType::AAAA));
-    dns::store_u16(p + 4, static_cast<std::uint16_t>(dns::RRClass::IN));
-    dns::store_u32(p + 6, ttl);
-    dns::store_u16(p + 10, static_cast<std::uint16_t>(address.size()));
-    std::memcpy(p + 12, address.octets.data(), address.size());
-    ++*count;
-  }
-  return rows;
-}
-
 // The next RRset of the answer section, to be filled in where it stands.
 dns::RRsetRef& add_answer(Answer& answer, dns::RRsetWriter write, RRType type, std::uint32_t ttl,
                           std::uint8_t owner) noexcept {
-  dns::RRsetRef& r = answer.answer[answer.answer_count++];
+  dns::RRsetRef& r = answer.next_answer();
   r.write = write;
   r.type = type;
   r.ttl = ttl;
@@ -87,22 +69,43 @@ ClusterStage::ClusterStage(ClusterOptions options, std::shared_ptr<const RecordT
     : options_(std::move(options)),
       table_(std::move(table)),
       pods_(pods != nullptr ? std::move(pods) : table_),
+      soa_ttl_(std::min(options_.ttl, kMaxSoaTtl)),
+      external_(!options_.external_apex.empty()),
       scratch_(options_.workers) {
   for (const dns::Name& name : options_.zones) {
+    if (zone_set_.add(name) != zones_.size()) continue;
     zones_.push_back({name, name.label_count(), is_reverse_zone(name.view())});
   }
+  if (zones_.size() > dns::ZoneSet::kFew) many_.swap(zones_);
   std::stable_sort(zones_.begin(), zones_.end(),
                    [](const Zone& a, const Zone& b) { return a.labels > b.labels; });
+  for (const dns::Name& name : options_.fall_through_in) fall_through_in_.add(name);
   // The primary zone, which PTR answers point into, is the first that was configured.
-  const auto first = std::find_if(options_.zones.begin(), options_.zones.end(),
-                                  [](const dns::Name& name) { return !is_reverse_zone(name.view()); });
-  ptr_zone_ = options_.ptr_zone ? *options_.ptr_zone : *first;
-  ns_a_rows_ = make_rows(options_.server_addresses, registry::IpFamily::V4, options_.ttl, &ns_a_count_);
-  ns_aaaa_rows_ =
-      make_rows(options_.server_addresses, registry::IpFamily::V6, options_.ttl, &ns_aaaa_count_);
+  const auto first =
+      std::find_if(options_.zones.begin(), options_.zones.end(),
+                   [](const dns::Name& name) { return !is_reverse_zone(name.view()); });
+  const dns::Name& ptr_zone = options_.ptr_zone ? *options_.ptr_zone : *first;
+  // A zone leaves room for that, and an own apex is a label (see the directives).
+  behind_services_ =
+      external_ ? ptr_zone : dns::Name::from_text("svc").value().append(ptr_zone.view()).value();
+  if (external_) {
+    apex_label_.push_back(static_cast<std::uint8_t>(options_.external_apex.size()));
+    apex_label_.insert(apex_label_.end(), options_.external_apex.begin(),
+                       options_.external_apex.end());
+    apex_.ns.assign(std::begin(kNs1), std::end(kNs1));
+    apex_.hostmaster.assign(std::begin(kHostmaster), std::end(kHostmaster));
+    for (auto* const labels : {&apex_.ns, &apex_.hostmaster}) {
+      labels->insert(labels->end(), apex_label_.begin(), apex_label_.end());
+    }
+  }
+  ns_a_rows_ = host_rows(options_.server_addresses, registry::IpFamily::V4, options_.ttl);
+  ns_a_count_ = static_cast<std::uint32_t>(ns_a_rows_.size() / dns::kARowSize);
+  ns_aaaa_rows_ = host_rows(options_.server_addresses, registry::IpFamily::V6, options_.ttl);
+  ns_aaaa_count_ = static_cast<std::uint32_t>(ns_aaaa_rows_.size() / dns::kAaaaRowSize);
 }
 
-CLUSTERDNS_HOT const ClusterStage::Zone* ClusterStage::find_zone(const Asked& asked) const noexcept {
+CLUSTERDNS_HOT const ClusterStage::Zone* ClusterStage::find_zone(
+    const Asked& asked) const noexcept {
   for (const Zone& zone : zones_) {
     if (zone.labels > asked.labels) continue;
     const std::size_t at = asked.offset[asked.labels - zone.labels];
@@ -112,77 +115,73 @@ CLUSTERDNS_HOT const ClusterStage::Zone* ClusterStage::find_zone(const Asked& as
       return &zone;
     }
   }
-  return nullptr;
+  if (many_.empty()) return nullptr;
+  const std::size_t i = zone_set_.find(asked.name, asked.offset, asked.labels);
+  return i == dns::ZoneSet::kNone ? nullptr : &many_[i];
 }
 
 bool ClusterStage::falls_through(NameView name) const noexcept {
-  if (!options_.fall_through) return false;
-  if (options_.fall_through_in.empty()) return true;
-  for (const dns::Name& zone : options_.fall_through_in) {
-    if (zone.is_root() || dns::has_suffix_ignoring_case(name, zone.view())) return true;
-  }
-  return false;
+  return fall_through_in_.empty() || fall_through_in_.contains(name);
 }
 
-Verdict ClusterStage::handle(dns::QueryContext& ctx) noexcept {
-  const dns::Query& query = ctx.query;
+Verdict ClusterStage::handle(dns::Exchange& exchange) noexcept {
+  const dns::Query& query = exchange.query;
   const Asked asked{query.name(), query.label_offset.data(), query.label_count, query.qtype, 0};
-  Answer& answer = ctx.answer;
-  const Outcome outcome = resolve(asked, answer, *ctx.worker);
+  Answer& answer = exchange.answer;
+  const Outcome outcome = resolve(asked, answer, *exchange.worker);
   switch (outcome.found) {
-    case Found::NotMine: return Verdict::Next;
+    case Found::NotMine:
+    case Found::FallsThrough: return Verdict::Next;
     case Found::Data: answer.authoritative = true; return Verdict::Answered;
-    case Found::Alias: return follow(ctx, outcome);
+    case Found::Alias: {
+      if (is_transfer(query.qtype)) return refuse_transfer(answer);
+      answer.authoritative = true;
+      std::uint8_t last = 0;
+      const dns::LocalResult result =
+          dns::resolve_local(*exchange.route, *exchange.worker, asked.name, query.qtype, answer,
+                             &last, &outcome, this);
+      return result == dns::LocalResult::Outside ? dns::finish_outside(exchange, last)
+                                                 : Verdict::Answered;
+    }
+    case Found::Failed:
     case Found::NotReady:
       answer.rcode = dns::Rcode::ServFail;
-      answer.error = {true, dns::ExtendedError::NotReady, "the registry is not in sync yet"};
+      answer.error = *outcome.error;
       return Verdict::Answered;
-    case Found::NXDomain:
-      if (falls_through(asked.name)) return Verdict::Next;
-      answer.rcode = dns::Rcode::NXDomain;
-      break;
+    case Found::NXDomain: answer.rcode = dns::Rcode::NXDomain; break;
     case Found::NoData: break;
   }
-  if (query.qtype == RRType::AXFR || query.qtype == RRType::IXFR) {
-    answer.rcode = dns::Rcode::Refused;
-    answer.error = {true, dns::ExtendedError::Prohibited, "zone transfer is not offered"};
-    return Verdict::Answered;
-  }
+  if (is_transfer(query.qtype)) return refuse_transfer(answer);
   answer.authoritative = true;
   add_soa(answer.add_question_suffix(outcome.zone_size), answer);
   return Verdict::Answered;
 }
 
 void ClusterStage::add_soa(std::uint8_t zone_name, Answer& answer) const noexcept {
-  dns::RRsetRef& soa = answer.authority[answer.authority_count++];
-  soa.write = &write_soa;
-  soa.type = RRType::SOA;
-  soa.ttl = options_.ttl;
-  soa.owner = zone_name;
-  soa.first = table_->serial();
-  soa.count = options_.ttl;
+  put_soa(answer.next_authority(), zone_name);
+}
+
+void ClusterStage::put_soa(dns::RRsetRef& soa, std::uint8_t zone_name) const noexcept {
+  set_soa(soa, zone_name, table_->serial(), soa_ttl_);
+  if (!external_) return;
+  soa.write = &write_named_soa;
+  soa.more = &apex_;
 }
 
 dns::LocalData::Outcome ClusterStage::look_up(NameView name, RRType type, std::uint8_t owner,
                                               Answer& answer,
                                               const dns::WorkerContext& worker) noexcept {
-  std::array<std::uint8_t, dns::kMaxLabels + 1> offset;
-  unsigned labels = 0;
-  std::size_t at = 0;
-  while (name[at] != 0) {
-    offset[labels++] = static_cast<std::uint8_t>(at);
-    at += std::size_t{1} + name[at];
-  }
-  offset[labels] = static_cast<std::uint8_t>(at);
+  LabelOffsets offset;
+  const unsigned labels = find_labels(name, offset);
   return resolve({name, offset.data(), labels, type, owner}, answer, worker);
 }
 
-CLUSTERDNS_HOT dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked, Answer& answer,
-                                              const dns::WorkerContext& worker) noexcept {
+CLUSTERDNS_HOT dns::LocalData::Outcome ClusterStage::resolve(
+    const Asked& asked, Answer& answer, const dns::WorkerContext& worker) noexcept {
   Outcome outcome;
   const Zone* const zone = find_zone(asked);
   if (zone == nullptr) return outcome;
-  outcome.ttl = options_.ttl;
+  outcome.ttl = soa_ttl_;
   outcome.zone_size = static_cast<std::uint8_t>(zone->name.size());
   const unsigned relative = asked.labels - static_cast<unsigned>(zone->labels);
   Found found = Found::NXDomain;
@@ -190,6 +189,8 @@ CLUSTERDNS_HOT dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked,
     found = resolve_apex(asked, answer, worker);
   } else if (zone->reverse) {
     found = resolve_reverse(asked, answer, worker);
+  } else if (external_) [[unlikely]] {
+    found = resolve_external(asked, relative, answer, worker, outcome);
   } else {
     const std::uint8_t* const last = asked.name.data() + asked.offset[relative - 1];
     if (label_is(last, kSvc)) {
@@ -206,7 +207,14 @@ CLUSTERDNS_HOT dns::LocalData::Outcome ClusterStage::resolve(const Asked& asked,
       found = schema_version(asked, answer);
     }
   }
-  if (found == Found::NXDomain && !table_->ready()) [[unlikely]] found = Found::NotReady;
+  if (found == Found::NXDomain) {
+    if (!table_->ready()) [[unlikely]] {
+      found = Found::NotReady;
+      outcome.error = &kNotReady;
+    } else if (options_.fall_through && falls_through(asked.name)) {
+      found = Found::FallsThrough;
+    }
+  }
   outcome.found = found;
   return outcome;
 }
@@ -223,8 +231,8 @@ Found ClusterStage::schema_version(const Asked& asked, Answer& answer) const noe
 ClusterStage::NsRows ClusterStage::ns_rows(const dns::WorkerContext& worker) noexcept {
   Scratch& scratch = scratch_[worker.index];
   NsRows own{scratch.ns_a.data(), scratch.ns_aaaa.data(), 0, 0};
-  const auto add = [](std::uint8_t* to, std::uint32_t& count, const std::uint8_t* rows, std::size_t row,
-                      std::uint32_t n) {
+  const auto add = [](std::uint8_t* to, std::uint32_t& count, const std::uint8_t* rows,
+                      std::size_t row, std::uint32_t n) {
     for (std::uint32_t i = 0; i < n && count < kMaxNs; ++i) {
       bool there = false;
       for (std::uint32_t k = 0; k < count && !there; ++k) {
@@ -235,9 +243,13 @@ ClusterStage::NsRows ClusterStage::ns_rows(const dns::WorkerContext& worker) noe
   };
   bool found = false;
   for (const registry::IpAddress& address : options_.server_addresses) {
-    pods_->for_each_at(address, [&](const ServiceBlock& block) {
-      if (block.find_address(address, 0) == ServiceBlock::kNotFound) return true;
-      found = true;
+    pods_->for_each_at(address, [&](const ServiceBlock& inside) {
+      if (inside.find_address(address, 0) == ServiceBlock::kNotFound) return true;
+      // The same service, as it is reached from outside. Keys have what find() wants behind them.
+      const ServiceBlock* const outside = external_ ? table_->find(inside.key()) : &inside;
+      if (outside == nullptr) return true;
+      const ServiceBlock& block = *outside;
+      found = found || block.a_count() + block.aaaa_count() != 0;
       add(scratch.ns_a.data(), own.a_count, block.a_rows(), dns::kARowSize, block.a_count());
       add(scratch.ns_aaaa.data(), own.aaaa_count, block.aaaa_rows(), dns::kAaaaRowSize,
           block.aaaa_count());
@@ -251,17 +263,18 @@ ClusterStage::NsRows ClusterStage::ns_rows(const dns::WorkerContext& worker) noe
 Found ClusterStage::resolve_apex(const Asked& asked, Answer& answer,
                                  const dns::WorkerContext& worker) noexcept {
   if (asked.type == RRType::SOA) {
-    dns::RRsetRef& soa = add_answer(answer, &write_soa, RRType::SOA, options_.ttl, asked.owner);
-    soa.first = table_->serial();
-    soa.count = options_.ttl;
+    put_soa(answer.next_answer(), asked.owner);
     return Found::Data;
   }
   if (asked.type == RRType::NS) {
-    add_answer(answer, &write_ns, RRType::NS, options_.ttl, asked.owner);
+    add_answer(answer, external_ ? &write_named_ns : &write_ns, RRType::NS, options_.ttl,
+               asked.owner)
+        .more = &apex_;
     const auto glue = [&](const std::uint8_t* rows, std::uint32_t count, RRType type) {
       if (count == 0) return;
-      dns::RRsetRef& ref = answer.additional[answer.additional_count++];
-      ref.write = &write_ns_glue;
+      dns::RRsetRef& ref = answer.next_additional();
+      ref.write = external_ ? &write_named_ns_glue : &write_ns_glue;
+      ref.more = &apex_;
       ref.type = type;
       ref.ttl = options_.ttl;
       ref.owner = asked.owner;
@@ -288,8 +301,7 @@ CLUSTERDNS_HOT Found ClusterStage::rows(const Asked& asked, const std::uint8_t* 
                                         std::uint32_t first, std::uint32_t count,
                                         std::uint32_t start, Answer& answer) const noexcept {
   if (count == 0) return Found::NoData;
-  dns::RRsetRef& ref =
-      add_answer(answer, &dns::write_rows, asked.type, options_.ttl, asked.owner);
+  dns::RRsetRef& ref = add_answer(answer, &dns::write_rows, asked.type, options_.ttl, asked.owner);
   ref.data = data;
   ref.first = first;
   ref.count = count;
@@ -298,29 +310,32 @@ CLUSTERDNS_HOT Found ClusterStage::rows(const Asked& asked, const std::uint8_t* 
 }
 
 Found ClusterStage::srv(const Asked& asked, const ServiceBlock& block, std::uint32_t endpoint,
-                                          std::uint16_t named_port, unsigned service_label,
-                                          std::uint32_t counter, Answer& answer) const noexcept {
-  const std::uint32_t count = count_srv(block, endpoint, named_port);
-  if (count == 0) return Found::NoData;
-  // Whole endpoints rotate where there are some, ports otherwise.
-  std::uint32_t positions = count;
-  if (endpoint == ServiceBlock::kNotFound && block.kind() == BlockKind::Headless) {
-    positions = static_cast<std::uint32_t>(block.endpoints().size());
-  } else if (endpoint == ServiceBlock::kNotFound) {
-    positions = block.port_set(0).count;
-  } else {
-    positions = block.port_set(block.endpoint(endpoint).port_set).count;
-  }
+                        std::uint16_t named_port, unsigned service_label,
+                        Answer& answer) const noexcept {
+  if (count_srv(block, endpoint, named_port) == 0) return Found::NoData;
   const std::size_t at = asked.offset[service_label];
-  dns::RRsetRef& ref = answer.answer[answer.answer_count++];
-  ref = SrvRef::make(block, asked.name.data() + at, asked.name.size() - at, endpoint, named_port,
-                     counter == 0 ? 0 : rotation(block, counter, positions), options_.ttl,
-                     asked.owner);
-  ref.write = &write_srv;
-  dns::RRsetRef& glue = answer.additional[answer.additional_count++];
-  glue = ref;
-  glue.write = &write_srv_glue;
+  const auto add = [&](dns::RRsetRef& ref, dns::RRsetWriter writer) {
+    SrvRef::set(ref, block, asked.name.data() + at, asked.name.size() - at, endpoint, named_port,
+                options_.ttl, asked.owner);
+    ref.write = writer;
+  };
+  add(answer.next_answer(), &write_srv);
+  add(answer.next_additional(), &write_srv_glue);
   return Found::Data;
+}
+
+Found ClusterStage::resolve_external(const Asked& asked, unsigned relative, Answer& answer,
+                                     const dns::WorkerContext& worker, Outcome& outcome) noexcept {
+  const std::uint8_t* const name = asked.name.data();
+  const std::uint8_t* const last = name + asked.offset[relative - 1];
+  if (std::size_t{last[0]} + 1 == apex_label_.size() &&
+      std::equal(apex_label_.begin(), apex_label_.end(), last)) {
+    if (relative == 1) return Found::NoData;
+    return relative == 2 && label_is(name, kNs1) ? server_address(asked, answer, worker)
+                                                 : Found::NXDomain;
+  }
+  // As if `svc` stood between namespace and zone.
+  return resolve_service(asked, relative + 1, answer, outcome);
 }
 
 bool ClusterStage::has_part(const Asked& asked, unsigned from, unsigned relative) const noexcept {
@@ -328,8 +343,9 @@ bool ClusterStage::has_part(const Asked& asked, unsigned from, unsigned relative
   return table_->find({asked.name.data() + at, asked.offset[relative - 1] - at}) != nullptr;
 }
 
-CLUSTERDNS_HOT Found ClusterStage::endpoint(const Asked& asked, const ServiceBlock& block, std::uint32_t i,
-                                            unsigned service_label, Answer& answer) const noexcept {
+CLUSTERDNS_HOT Found ClusterStage::endpoint(const Asked& asked, const ServiceBlock& block,
+                                            std::uint32_t i, unsigned service_label,
+                                            Answer& answer) const noexcept {
   if (i == ServiceBlock::kNotFound) return Found::NXDomain;
   const ServiceBlock::Endpoint e = block.endpoint(i);
   const std::uint32_t counter = e.counters;
@@ -339,7 +355,7 @@ CLUSTERDNS_HOT Found ClusterStage::endpoint(const Asked& asked, const ServiceBlo
   const bool a = asked.type == RRType::A;
   const bool aaaa = asked.type == RRType::AAAA;
   if (a && block.plain()) {
-    dns::RRsetRef& ref = answer.answer[answer.answer_count++];
+    dns::RRsetRef& ref = answer.next_answer();
     ref.write = &dns::write_rdata;
     ref.data = block.plain_address(i);
     ref.count = 4;
@@ -353,12 +369,11 @@ CLUSTERDNS_HOT Found ClusterStage::endpoint(const Asked& asked, const ServiceBlo
                 turn(0, e.a_count), answer);
   }
   if (aaaa) {
-    return rows(asked, block.aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0,
-                e.aaaa_count, turn(1, e.aaaa_count), answer);
+    return rows(asked, block.aaaa_rows() + e.aaaa_first * dns::kAaaaRowSize, 0, e.aaaa_count,
+                turn(1, e.aaaa_count), answer);
   }
   if (asked.type == RRType::SRV) {
-    return srv(asked, block, i, ServiceBlock::kNoPort, service_label,
-               counter == 0 ? 0 : counter + 2, answer);
+    return srv(asked, block, i, ServiceBlock::kNoPort, service_label, answer);
   }
   return Found::NoData;
 }
@@ -392,7 +407,7 @@ Found ClusterStage::resolve_zonal(const Asked& asked, unsigned relative, Answer&
   }
   if (asked.type == RRType::SRV) {
     return srv(asked, *block, ServiceBlock::kNotFound, ServiceBlock::kNoPort, service_label,
-               ServiceBlock::kCounterSrv, answer);
+               answer);
   }
   return Found::NoData;
 }
@@ -401,7 +416,8 @@ CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned 
                                                    Answer& answer, Outcome& outcome) noexcept {
   const std::uint8_t* const name = asked.name.data();
   if (relative == 1) return Found::NoData;  // svc.<zone>
-  if (relative == 2) return table_->has_namespace(name + asked.offset[0]) ? Found::NoData : Found::NXDomain;
+  if (relative == 2)
+    return table_->has_namespace(name + asked.offset[0]) ? Found::NoData : Found::NXDomain;
   if (relative > 5) {
     return options_.zonal ? resolve_zonal(asked, relative, answer) : Found::NXDomain;
   }
@@ -420,6 +436,7 @@ CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned 
       // ANY is answered with nothing, as CoreDNS does.
       if (asked.type == RRType::ANY) return Found::NoData;
       outcome.alias = block->external_name();
+      outcome.ttl = options_.ttl;
       return Found::Alias;
     }
     if (a) {
@@ -432,7 +449,7 @@ CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned 
     }
     if (asked.type == RRType::SRV) {
       return srv(asked, *block, ServiceBlock::kNotFound, ServiceBlock::kNoPort, service_label,
-                 ServiceBlock::kCounterSrv, answer);
+                 answer);
     }
     return Found::NoData;
   }
@@ -477,29 +494,27 @@ CLUSTERDNS_HOT Found ClusterStage::resolve_service(const Asked& asked, unsigned 
   const std::uint16_t port = block->find_port(port_label, *protocol);
   if (port == ServiceBlock::kNoPort) return Found::NXDomain;
   const ServiceBlock::NamedPort& named = block->named_ports()[port];
-  const std::uint32_t counter = ServiceBlock::kCounterPorts + 3u * port;
   if (asked.type == RRType::SRV) {
-    return srv(asked, *block, ServiceBlock::kNotFound, port, service_label, counter, answer);
+    return srv(asked, *block, ServiceBlock::kNotFound, port, service_label, answer);
   }
   if (!a && !aaaa) return Found::NoData;
   const std::uint32_t here = a ? named.a_count : named.aaaa_count;
   const std::uint32_t all = a ? block->a_count() : block->aaaa_count();
   if (here == 0) return Found::NoData;
+  const std::uint32_t counter = block->port_counters(port) + (a ? 0u : 1u);
   if (here == all) {
     return rows(asked, a ? block->a_rows() : block->aaaa_rows(), 0, all,
-                rotation(*block, counter + (a ? 1 : 2), all), answer);
+                rotation(*block, counter, all), answer);
   }
-  dns::RRsetRef& ref =
-      add_answer(answer, &write_port_rows, asked.type, options_.ttl, asked.owner);
+  dns::RRsetRef& ref = add_answer(answer, &write_port_rows, asked.type, options_.ttl, asked.owner);
   ref.data = block;
   ref.first = port;
-  ref.rotation = rotation(*block, counter + (a ? 1 : 2),
-                          static_cast<std::uint32_t>(block->endpoints().size()));
+  ref.rotation = rotation(*block, counter, here);
   return Found::Data;
 }
 
 Found ClusterStage::resolve_pod(const Asked& asked, unsigned relative, Answer& answer,
-                                                  const dns::WorkerContext& worker) noexcept {
+                                const dns::WorkerContext& worker) noexcept {
   if (relative == 1) return Found::NoData;  // pod.<zone>
   const std::uint8_t* const name = asked.name.data();
   const std::uint8_t* const ns = name + asked.offset[relative - 2];
@@ -512,55 +527,64 @@ Found ClusterStage::resolve_pod(const Asked& asked, unsigned relative, Answer& a
   const RRType type = address->is_v4() ? RRType::A : RRType::AAAA;
   if (asked.type != type) return Found::NoData;
   std::uint8_t* const p = scratch_[worker.index].row.data();
-  dns::store_u16(p, 0xC000 | dns::kHeaderSize);
-  dns::store_u16(p + 2, static_cast<std::uint16_t>(type));
-  dns::store_u16(p + 4, static_cast<std::uint16_t>(dns::RRClass::IN));
-  dns::store_u32(p + 6, options_.ttl);
-  dns::store_u16(p + 10, static_cast<std::uint16_t>(address->size()));
-  std::memcpy(p + 12, address->octets.data(), address->size());
+  dns::put_address_row(p, {address->octets.data(), address->size()}, options_.ttl);
   return rows(asked, p, 0, 1, 0, answer);
 }
 
 Found ClusterStage::resolve_reverse(const Asked& asked, Answer& answer,
-                                                      const dns::WorkerContext& worker) noexcept {
+                                    const dns::WorkerContext& worker) noexcept {
   const auto reverse = parse_reverse_name(asked.name);
   if (!reverse || reverse->too_long) return Found::NXDomain;
   if (!reverse->complete()) {
-    return table_->has_reverse_below(reverse->address, reverse->units) ? Found::NoData : Found::NXDomain;
+    return table_->has_reverse_below(reverse->address, reverse->units) ? Found::NoData
+                                                                       : Found::NXDomain;
   }
   std::array<PtrTarget, kMaxPtr>& targets = scratch_[worker.index].ptr;
   std::uint32_t count = 0;
   table_->for_each_at(reverse->address, [&](const ServiceBlock& block) {
     if (block.is_cluster_ip(reverse->address)) {
+      // Services may share an address that they are reached at from outside.
+      if (external_) {
+        targets[count++] = {&block, ServiceBlock::kNotFound};
+        return count < kMaxPtr;
+      }
       // The address is the service's; that endpoints may have it too says nothing more.
       targets[0] = {&block, ServiceBlock::kNotFound};
       count = 1;
       return false;
     }
+    if (external_) return true;
     for (std::uint32_t i = block.find_address(reverse->address, 0);
          i != ServiceBlock::kNotFound && count < kMaxPtr;
          i = block.find_address(reverse->address, i + 1)) {
       targets[count++] = {&block, i};
     }
-    return count < kMaxPtr;
+    return true;  // its own service may come last
   });
   if (count == 0) return Found::NXDomain;
   if (asked.type != RRType::PTR) return Found::NoData;
-  // One order for all workers, whatever the order of the table's slots.
+  // Programs take the first name as the one, so it is always the same: what a pod calls itself, its
+  // hostname, before names made of its address; then by their services, in one order for all
+  // workers.
   if (count > 1) {
-    std::sort(targets.begin(), targets.begin() + count, [](const PtrTarget& x, const PtrTarget& y) {
-      const auto kx = x.block->key();
-      const auto ky = y.block->key();
-      const int order = std::memcmp(kx.data(), ky.data(), std::min(kx.size(), ky.size()));
-      if (order != 0) return order < 0;
-      return kx.size() != ky.size() ? kx.size() < ky.size() : x.endpoint < y.endpoint;
-    });
+    const auto has_hostname = [](const PtrTarget& target) {
+      return target.endpoint != ServiceBlock::kNotFound &&
+             target.block->endpoint(target.endpoint).hostname != 0;
+    };
+    std::sort(targets.begin(), targets.begin() + count,
+              [&](const PtrTarget& x, const PtrTarget& y) {
+                if (has_hostname(x) != has_hostname(y)) return has_hostname(x);
+                const auto kx = x.block->key();
+                const auto ky = y.block->key();
+                const int order = std::memcmp(kx.data(), ky.data(), std::min(kx.size(), ky.size()));
+                if (order != 0) return order < 0;
+                return kx.size() != ky.size() ? kx.size() < ky.size() : x.endpoint < y.endpoint;
+              });
   }
   dns::RRsetRef& ref = add_answer(answer, &write_ptr, RRType::PTR, options_.ttl, asked.owner);
   ref.data = targets.data();
-  ref.more = &ptr_zone_;
+  ref.more = &behind_services_;
   ref.count = count;
-  ref.rotation = rotation(*targets[0].block, ServiceBlock::kCounterPtr, count);
   return Found::Data;
 }
 
@@ -576,68 +600,9 @@ void ClusterStage::add_soa(NameView name, std::uint8_t owner, Answer& answer) no
   const Zone* const zone = find_zone({name, offset.data(), labels, RRType::SOA, owner});
   if (zone == nullptr) return;
   const auto size = static_cast<std::uint8_t>(zone->name.size());
-  const std::uint8_t zone_name = owner == 0 ? answer.add_question_suffix(size)
-                                            : answer.add_name(zone->name.data(), size);
+  const std::uint8_t zone_name =
+      owner == 0 ? answer.add_question_suffix(size) : answer.add_name(zone->name.data(), size);
   add_soa(zone_name, answer);
-}
-
-Verdict ClusterStage::follow(dns::QueryContext& ctx, Outcome alias) noexcept {
-  Answer& answer = ctx.answer;
-  answer.authoritative = true;
-  std::uint8_t owner = 0;
-  for (;;) {
-    if (!answer.has_room_for_link() || answer.answer_count >= Answer::kMaxChain) {
-      // Too long a chain (kMaxChain): what was found so far is the answer.
-      answer.error = {true, dns::ExtendedError::Other, "the CNAME chain is too long"};
-      return Verdict::Answered;
-    }
-    bool loop = false;
-    for (std::uint8_t i = 0; i < answer.name_count; ++i) {
-      loop = loop || dns::equal_ignoring_case({answer.names[i].wire, answer.names[i].size}, alias.alias);
-    }
-    const std::uint8_t target =
-        answer.add_name(alias.alias.data(), static_cast<std::uint8_t>(alias.alias.size()));
-    add_answer(answer, &dns::write_cname, RRType::CNAME, alias.ttl, owner).first = target;
-    if (ctx.query.qtype == RRType::CNAME) return Verdict::Answered;
-    if (loop) {
-      answer.error = {true, dns::ExtendedError::Other, "the CNAME chain is a loop"};
-      return Verdict::Answered;
-    }
-    owner = target;
-    const NameView name = alias.alias;
-    Outcome next;
-    dns::LocalData* source = nullptr;
-    for (const auto& stage : ctx.route->stages) {
-      source = stage->local_data();
-      if (source == nullptr) continue;
-      next = source->look_up(name, ctx.query.qtype, owner, answer, *ctx.worker);
-      if (next.found != Found::NotMine) break;
-    }
-    switch (next.found) {
-      case Found::Data: return Verdict::Answered;
-      case Found::Alias: alias = next; continue;
-      case Found::NXDomain:
-        answer.rcode = dns::Rcode::NXDomain;  // of the last name of the chain (RFC 6604 3)
-        [[fallthrough]];
-      case Found::NoData: source->add_soa(name, owner, answer); return Verdict::Answered;
-      case Found::NotReady:
-        answer.rcode = dns::Rcode::ServFail;
-        answer.error = {true, dns::ExtendedError::NotReady, "the registry is not in sync yet"};
-        return Verdict::Answered;
-      case Found::NotMine: break;
-    }
-    // Outside: the forwarder goes on where we end. Without one the CNAME is the answer.
-    if (dns::find_upstream(*ctx.route, name, ctx.client) == nullptr) return Verdict::Answered;
-    std::vector<dns::ChainLink> chain;
-    for (std::uint8_t i = 0; i < answer.answer_count; ++i) {
-      const dns::RRsetRef& link = answer.answer[i];
-      const auto& from = answer.names[link.owner];
-      const auto& to = answer.names[link.first];
-      chain.push_back({dns::Name({from.wire, from.size}), dns::Name({to.wire, to.size}), link.ttl});
-    }
-    dns::follow_chain(ctx.defer(), std::move(chain), dns::Name(name));
-    return Verdict::Deferred;
-  }
 }
 
 }  // namespace clusterdns::zones

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "dns/query/stage.h"
+#include "dns/wire/zone_set.h"
 #include "zones/record_table.h"
 #include "zones/rrset_writers.h"
 
@@ -22,19 +24,23 @@ enum class PodMode : std::uint8_t {
 
 struct ClusterOptions {
   std::vector<dns::Name> zones;  // lower-case; cluster zones and reverse zones in any order
-  std::uint32_t ttl = 5;         // seconds; also the minimum of the SOA
+  std::uint32_t ttl = 5;         // seconds; the SOA has at most 300
   PodMode pods = PodMode::Disabled;
   bool fall_through = false;               // names that do not exist go to the next stage
   std::vector<dns::Name> fall_through_in;  // only below these; empty: everywhere
   bool rotate = true;
   unsigned workers = 1;
-  // Where this server is reached. `ns.dns.<zone>` and the NS of a zone answer the services that have
-  // one of these as an endpoint, and these themselves when there is none.
+  // Where this server is reached. `ns.dns.<zone>` and the NS of a zone answer the services that
+  // have one of these as an endpoint, and these themselves when there is none.
   std::vector<registry::IpAddress> server_addresses;
   // Names `<topology zone>.pin|prefer._zone.<service>…` (CoreDNS 1.15); the table must be fed so.
   bool zonal = false;
-  // The zone that PTR targets are in; empty: the first of the zones that is no reverse zone.
+  // The zone that PTR targets are in; empty: the first of the zones that is not a reverse zone.
   std::optional<dns::Name> ptr_zone;
+  // Services as they are reached from outside (CoreDNS's k8s_external):
+  // `<service>.<namespace>.<zone>`, and this label above the name of the nameserver; the table must
+  // be fed so. Empty: cluster names.
+  std::string external_apex;
 };
 
 class ClusterStage final : public dns::Stage, public dns::LocalData {
@@ -44,8 +50,10 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
   ClusterStage(ClusterOptions options, std::shared_ptr<const RecordTable> table,
                std::shared_ptr<const RecordTable> pods = nullptr);
 
-  [[nodiscard]] std::string_view name() const noexcept override { return "kubernetes"; }
-  [[nodiscard]] dns::Verdict handle(dns::QueryContext& ctx) noexcept override;
+  [[nodiscard]] std::string_view name() const noexcept override {
+    return external_ ? "k8s_external" : "kubernetes";
+  }
+  [[nodiscard]] dns::Verdict handle(dns::Exchange& exchange) noexcept override;
   [[nodiscard]] dns::LocalData* local_data() noexcept override { return this; }
 
   Outcome look_up(dns::NameView name, dns::RRType type, std::uint8_t owner, dns::Answer& answer,
@@ -57,8 +65,8 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
  private:
   // More addresses of ours, or of the services before us, say nothing to a resolver.
   static constexpr std::size_t kMaxNs = 16;
-  // PTR answers for one address; more services than that share none.
-  static constexpr std::size_t kMaxPtr = 64;
+  // PTR answers for one address.
+  static constexpr std::size_t kMaxPtr = RecordTable::kMaxAtAddress;
 
   struct Zone {
     dns::Name name;
@@ -100,6 +108,9 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
                     const dns::WorkerContext& worker) noexcept;
   Found resolve_reverse(const Asked& asked, dns::Answer& answer,
                         const dns::WorkerContext& worker) noexcept;
+  // A name of at least one label below a zone of services as they are reached from outside.
+  Found resolve_external(const Asked& asked, unsigned relative, dns::Answer& answer,
+                         const dns::WorkerContext& worker, Outcome& outcome) noexcept;
   Found schema_version(const Asked& asked, dns::Answer& answer) const noexcept;
   Found server_address(const Asked& asked, dns::Answer& answer,
                        const dns::WorkerContext& worker) noexcept;
@@ -113,23 +124,31 @@ class ClusterStage final : public dns::Stage, public dns::LocalData {
   Found rows(const Asked& asked, const std::uint8_t* rows, std::uint32_t first, std::uint32_t count,
              std::uint32_t rotation, dns::Answer& answer) const noexcept;
   Found srv(const Asked& asked, const ServiceBlock& block, std::uint32_t endpoint,
-            std::uint16_t named_port, unsigned service_label, std::uint32_t counter,
-            dns::Answer& answer) const noexcept;
+            std::uint16_t named_port, unsigned service_label, dns::Answer& answer) const noexcept;
   [[nodiscard]] std::uint32_t rotation(const ServiceBlock& block, std::uint32_t counter,
                                        std::uint32_t count) const noexcept {
     return options_.rotate ? block.rotate(counter, count) : 0;
   }
   // `zone_name` is the index of the zone's name in the answer.
   void add_soa(std::uint8_t zone_name, dns::Answer& answer) const noexcept;
+  // REQUIRES: options_.fall_through.
   [[nodiscard]] bool falls_through(dns::NameView name) const noexcept;
-  // Follows a CNAME of ours: inside every local zone of the route, then through the forwarder.
-  dns::Verdict follow(dns::QueryContext& ctx, Outcome alias) noexcept;
+
+  // Makes `soa` that of the zone whose name has the index `zone_name`.
+  void put_soa(dns::RRsetRef& soa, std::uint8_t zone_name) const noexcept;
 
   ClusterOptions options_;
   std::shared_ptr<const RecordTable> table_;
   std::shared_ptr<const RecordTable> pods_;
-  std::vector<Zone> zones_;     // most labels first
-  dns::Name ptr_zone_;
+  std::uint32_t soa_ttl_;    // and its minimum; seconds
+  std::vector<Zone> zones_;  // most labels first; empty when they are many
+  std::vector<Zone> many_;   // then these, in the order of `zone_set_`
+  dns::ZoneSet zone_set_;
+  dns::ZoneSet fall_through_in_;
+  dns::Name behind_services_;  // in PTR targets: `svc.<zone>`
+  const bool external_;
+  ApexNames apex_;  // of external_
+  std::vector<std::uint8_t> apex_label_;
   std::vector<std::uint8_t> ns_a_rows_, ns_aaaa_rows_;
   std::uint32_t ns_a_count_ = 0, ns_aaaa_count_ = 0;
   std::vector<Scratch> scratch_;

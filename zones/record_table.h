@@ -9,16 +9,19 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
-#include "dns/server/reclaim.h"
+#include "dns/base/hash.h"
+#include "dns/base/random.h"
+#include "dns/concurrent/reclaim.h"
 #include "registry/model.h"
-#include "zones/hash.h"
 #include "zones/service_block.h"
 #include "zones/slot_table.h"
 
@@ -29,23 +32,39 @@ struct TableOptions {
   bool reverse = true;  // keep what PTR needs
   // Which service these belong to is kept even without `reverse`: the server's own addresses.
   std::vector<registry::IpAddress> own_addresses;
+  friend bool operator==(const TableOptions&, const TableOptions&) = default;
 };
 
 class RecordTable {
  public:
-  RecordTable(dns::ReclaimDomain& reclaim, const TableOptions& options);
+  // `seed` is that of its hashes: one that is not random is for who counts instructions.
+  RecordTable(dns::ReclaimDomain& reclaim, const TableOptions& options,
+              std::uint64_t seed = dns::random_seed());
   // REQUIRES: no reader is left.
   ~RecordTable();
   RecordTable(const RecordTable&) = delete;
   RecordTable& operator=(const RecordTable&) = delete;
 
+  // Services that PTR knows at one address; others wait until one of these goes, those whose own
+  // address it is last.
+  static constexpr std::size_t kMaxAtAddress = 64;
+
   // --- control thread ---
 
-  // Publishes the service with its endpoints, in place of what was published under its key.
-  // `below`: not the service itself but a part of it, under this name below it (labels with dots
-  // between them); PTR does not know parts.
-  void publish(const registry::Service& service,
-               std::span<const registry::EndpointSlice* const> slices, std::string_view below = {});
+  // Some endpoints of a service, published once more under a name below it (labels with dots
+  // between them). PTR does not know parts.
+  struct Part {
+    std::string below;
+    std::vector<BlockBuilder::Pick> endpoints;
+  };
+  // Publishes the service with its endpoints, and its parts, in place of what was published under
+  // their keys. Takes time in proportion to the service and its slices.
+  LeftOut publish(const registry::Service& service,
+                  std::span<const registry::EndpointSlice* const> slices,
+                  std::span<const Part> parts = {});
+  // A part without endpoints, which says that there is a name.
+  void publish_empty(const registry::ObjectKey& service, std::string_view below);
+  // The service, or a part of it.
   void remove(const registry::ObjectKey& service, std::string_view below = {});
   void add_namespace(const std::string& name);
   void remove_namespace(const std::string& name);
@@ -72,20 +91,23 @@ class RecordTable {
   // wire form, lower-case, no root label.
   // REQUIRES: 8 readable octets behind `key`.
   [[nodiscard]] const ServiceBlock* find(std::span<const std::uint8_t> key) const noexcept {
-    const std::uint64_t hash = hash_padded(key.data(), key.size(), seed_);
+    const std::uint64_t hash = dns::hash_padded(key.data(), key.size(), seed_);
     const std::uint64_t word = services_.find(hash, [&](std::uint64_t candidate) {
       if (((candidate ^ hash) & ~kPointerMask) != 0) return false;
       const auto other = block_in(candidate)->key();
-      return other.size() == key.size() &&
-             dns::equal_padded(other.data(), key.data(), key.size());
+      return other.size() == key.size() && dns::equal_padded(other.data(), key.data(), key.size());
     });
     return word == SlotTable::kEmpty ? nullptr : block_in(word);
   }
+  // What publish() made of a service, or of a part of it.
+  [[nodiscard]] const ServiceBlock* find(const registry::ObjectKey& service,
+                                         std::string_view below = {}) const;
   // `label`: length octet first, lower-case, 8 readable octets behind it.
   [[nodiscard]] bool has_namespace(const std::uint8_t* label) const noexcept;
   [[nodiscard]] bool has_pod(const std::uint8_t* ns_label,
                              const registry::IpAddress& address) const noexcept;
-  // Calls visit(block) for each service that may have `address`; it must check.
+  // Calls visit(block) for each service that may have `address`, kMaxAtAddress or a few more, until
+  // it returns false; it must check.
   template <class Visit>
   void for_each_at(const registry::IpAddress& address, Visit&& visit) const noexcept {
     const std::uint64_t hash = hash_address(address);
@@ -131,14 +153,26 @@ class RecordTable {
                                           unsigned units) const noexcept;
   // Reverse words hold the upper half of the hash; both halves' home must follow from it.
   static std::uint64_t reverse_home(std::uint64_t hash) noexcept { return hash >> 32; }
-  static std::uint64_t not_reserved(std::uint64_t word) noexcept { return word < 2 ? word + 2 : word; }
+  static std::uint64_t not_reserved(std::uint64_t word) noexcept {
+    return word < 2 ? word + 2 : word;
+  }
+  // Prefix words are 55 bits of a hash, which are the home too, and the number of prefixes one
+  // longer, or of addresses, that there are below: at most 256.
+  static constexpr std::uint64_t kPrefixCount = 0x1FF;
+  static std::uint64_t prefix_home(std::uint64_t word) noexcept { return word >> 9; }
 
-  void swap_in(const std::uint8_t* key, std::size_t key_size, std::uint64_t hash,
-               ServiceBlock::Pointer next, bool reverse);
-  [[nodiscard]] std::vector<registry::IpAddress> reverse_addresses(const ServiceBlock* block) const;
+  void swap_in(std::span<const std::uint8_t> key, std::uint64_t hash, ServiceBlock::Pointer next,
+               bool reverse, LeftOut* left_out);
+  // In order, and how many are left out.
+  [[nodiscard]] std::vector<registry::IpAddress> reverse_addresses(const ServiceBlock* block,
+                                                                   std::size_t* left_out) const;
+  // Whether a service has a reverse entry for `address`, in the table or waiting.
+  [[nodiscard]] bool has_entry(std::uint32_t id, const registry::IpAddress& address) const;
+  [[nodiscard]] bool is_known(std::uint64_t hash, const registry::IpAddress& address) const;
   void add_reverse(const registry::IpAddress& address, std::uint32_t id);
   void remove_reverse(const registry::IpAddress& address, std::uint32_t id);
-  void count_prefixes(const registry::IpAddress& address, int by);
+  void add_prefixes(const registry::IpAddress& address);
+  void remove_prefixes(const registry::IpAddress& address);
   std::uint32_t new_id();
 
   dns::ReclaimDomain& reclaim_;
@@ -149,10 +183,13 @@ class RecordTable {
   SlotTable services_;
   SlotTable reverse_;
   SlotTable namespaces_;  // hashes of labels
-  SlotTable prefixes_;    // hashes of address prefixes
+  SlotTable prefixes_;    // see kPrefixCount
   SlotTable pods_;        // hashes of namespace and address
   std::unique_ptr<std::atomic<Chunk*>[]> chunks_;
-  std::unordered_map<std::uint64_t, std::uint32_t> prefix_counts_;
+  // Services at an address beyond kMaxAtAddress.
+  std::map<registry::IpAddress, std::set<std::uint32_t>> waiting_;
+  // Of services that have too many addresses: the last one that has a reverse entry.
+  std::unordered_map<std::uint32_t, registry::IpAddress> reverse_end_;
   std::unordered_map<std::uint64_t, std::uint32_t> pod_counts_;
   std::vector<std::uint32_t> free_ids_;
   std::uint32_t next_id_ = 0;

@@ -14,9 +14,7 @@ struct ReverseName {
   registry::IpAddress address;  // the octets or nibbles given; the rest zero
   unsigned units = 0;           // octets (IPv4, of 4) or nibbles (IPv6, of 32) given
   bool too_long = false;        // more labels than an address has
-  [[nodiscard]] bool complete() const noexcept {
-    return units == (address.is_v4() ? 4u : 32u);
-  }
+  [[nodiscard]] bool complete() const noexcept { return units == (address.is_v4() ? 4u : 32u); }
 };
 
 // `name` is lower-case. nullopt when it is not below in-addr.arpa or ip6.arpa, or when a label is

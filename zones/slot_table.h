@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "dns/server/reclaim.h"
+#include "dns/concurrent/reclaim.h"
 
 namespace clusterdns::zones {
 
@@ -86,8 +86,8 @@ class SlotTable {
   }
   // Makes room for `count` words at once.
   void reserve(std::size_t count) {
-    while ((array_.load(std::memory_order_relaxed)->mask + 1) * 2 < count * 3) grow_to(
-        (array_.load(std::memory_order_relaxed)->mask + 1) * 2);
+    while ((array_.load(std::memory_order_relaxed)->mask + 1) * 2 < count * 3)
+      grow_to((array_.load(std::memory_order_relaxed)->mask + 1) * 2);
   }
 
  private:
