@@ -5,21 +5,24 @@
 #include <charconv>
 #include <optional>
 #include <system_error>
+#include <unordered_set>
 
 #include "app/corefile/suggest.h"
 #include "app/corefile/zone_key.h"
+#include "dns/wire/message_reader.h"
 
 namespace clusterdns::app {
 namespace {
 
 using std::chrono::nanoseconds;
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-[[noreturn]] void fail(const Token& token, const std::string& why) {
-  throw ConfigError(token.at, in_quotes(token.text) + " " + why);
+// Whatever the letter case.
+bool equal_text(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 // The number at the start of `text`, which it is cut off from.
@@ -99,19 +102,16 @@ std::string print_duration(nanoseconds value) {
 void require_arguments(const Directive& line, std::size_t min, std::size_t max,
                        std::string_view usage) {
   const std::string form = "; write `" + std::string(usage) + "`";
+  const auto count = [](std::size_t n) {
+    return (n == 0 ? "no" : std::to_string(n)) + (n == 1 ? " argument" : " arguments");
+  };
   if (line.args.size() < min) {
-    throw ConfigError(line.name.at, in_quotes(line.name.text) + " wants " +
-                                        (min == max ? "" : "at least ") + std::to_string(min) +
-                                        (min == 1 ? " argument" : " arguments") + " and has " +
-                                        std::to_string(line.args.size()) + form);
+    fail(line.name.at, "needs " + std::string(min == max ? "" : "at least ") + count(min) +
+                           " but has " + (line.args.empty() ? "none" : count(line.args.size())) +
+                           form);
   }
   if (line.args.size() > max) {
-    const Token& surplus = line.args[max];
-    fail(surplus, max == 0
-                      ? "is too much: " + in_quotes(line.name.text) + " takes no argument" + form
-                      : "is too much: " + in_quotes(line.name.text) + " takes " +
-                            (min == max ? "" : "at most ") + std::to_string(max) +
-                            (max == 1 ? " argument" : " arguments") + form);
+    fail(line.args[max], "is one argument too many" + form);
   }
 }
 
@@ -122,8 +122,9 @@ const Token& only_argument(const Directive& line, std::string_view usage) {
 
 void require_no_block(const Directive& line) {
   if (!line.has_block) return;
-  throw ConfigError(line.block.empty() ? line.name.at : line.block.front().name.at,
-                    in_quotes(line.name.text) + " takes no block; remove its '{' and '}'");
+  Position at = line.block.empty() ? line.name.at : line.block.front().name.at;
+  at.subject = line.name.at.subject;
+  fail(at, "takes no block; remove its '{' and '}'");
 }
 
 void require_bare(const Directive& line) {
@@ -133,24 +134,48 @@ void require_bare(const Directive& line) {
 
 void fail_unknown_property(const Directive& property, std::string_view directive,
                            std::span<const std::string_view> known) {
-  fail(property.name,
-       "is no property of " + in_quotes(directive) + "; " + suggestion(property.name.text, known));
+  // It is the directive's, and no option of its own.
+  Position at = property.name.at;
+  at.subject = directive;
+  fail(at, in_quotes(property.name.text) + " is not an option here; " +
+               (known.empty() ? "it has no options" : suggestion(property.name.text, known)));
 }
 
 void fail_unknown_directive(const Directive& directive, std::span<const std::string_view> known) {
-  fail(directive.name, "is no directive; " + suggestion(directive.name.text, known));
+  Position at = directive.name.at;
+  at.subject.clear();
+  fail(at, in_quotes(directive.name.text) + " is not a directive; " +
+               suggestion(directive.name.text, known));
 }
 
 void fail_repeated(const Directive& line, const Position& first) {
-  fail(line.name, "stands here twice, first at " + to_string(first) + "; remove one of them");
+  fail(line.name.at, "is given twice, first at " + to_string(first) + "; remove one of them");
+}
+
+void fail_not_supported(const Directive& line) {
+  fail(line.name.at, "is an option of CoreDNS that is not supported yet");
+}
+
+void refuse_option_names(std::span<const Token> words, std::span<const std::string_view> options) {
+  for (const Token& word : words) {
+    if (!word.quoted && std::find(options.begin(), options.end(), word.text) != options.end()) {
+      fail(word, "is an option; options go between '{' and '}', one per line");
+    }
+  }
+}
+
+void fail(const Position& at, std::string message) { throw ConfigError(at, std::move(message)); }
+
+void fail(const Token& token, std::string_view why) {
+  throw ConfigError(token.at, in_quotes(token.text) + " " + std::string(why));
 }
 
 std::int64_t parse_integer(const Token& token, std::int64_t min, std::int64_t max) {
   std::string_view rest = token.text;
   const auto value = take_number<std::int64_t>(rest);
   if (!value || !rest.empty() || *value < min || *value > max) {
-    fail(token, "is not a number from " + std::to_string(min) + " to " + std::to_string(max) +
-                    "; write one");
+    fail(token, "is not a valid number; write one from " + std::to_string(min) + " to " +
+                    std::to_string(max));
   }
   return *value;
 }
@@ -158,7 +183,7 @@ std::int64_t parse_integer(const Token& token, std::int64_t min, std::int64_t ma
 std::uint16_t parse_port(const Token& token) {
   std::string_view rest = token.text;
   const auto value = take_number<std::uint16_t>(rest);
-  if (!value || !rest.empty()) fail(token, "is not a port; write a number from 0 to 65535");
+  if (!value || !rest.empty()) fail(token, "is not a valid port; write a number from 0 to 65535");
   return *value;
 }
 
@@ -171,7 +196,7 @@ nanoseconds parse_duration(const Token& token, BareDuration bare, nanoseconds mi
     value = nanoseconds::zero();
   } else if (number) {
     if (bare == BareDuration::Refused) {
-      fail(token, "has no unit; for seconds write '" + text + "s'");
+      fail(token, "has no unit; for seconds write " + in_quotes(text + "s"));
     }
     value = read_duration(text + "s");
   } else {
@@ -179,62 +204,55 @@ nanoseconds parse_duration(const Token& token, BareDuration bare, nanoseconds mi
   }
   if (!value) fail(token, "is not a duration; write it like 5s, 1m30s or 100ms");
   if (*value < min || *value > max) {
-    fail(token, max == nanoseconds::max() ? "is too short; the least is " + print_duration(min)
+    fail(token, max == nanoseconds::max() ? "is too short; the minimum is " + print_duration(min)
                                           : "is out of range; write a duration from " +
                                                 print_duration(min) + " to " + print_duration(max));
   }
   return *value;
 }
 
-std::uint64_t parse_size(const Token& token, std::uint64_t min, std::uint64_t max) {
-  struct Factor {
-    std::string_view name;
-    std::uint64_t octets;
-  };
-  constexpr std::array<Factor, 15> kFactors = {{{"", 1},
-                                                {"B", 1},
-                                                {"K", 1000},
-                                                {"k", 1000},
-                                                {"KB", 1000},
-                                                {"kB", 1000},
-                                                {"Ki", 1 << 10},
-                                                {"KiB", 1 << 10},
-                                                {"M", 1'000'000},
-                                                {"MB", 1'000'000},
-                                                {"Mi", 1 << 20},
-                                                {"MiB", 1 << 20},
-                                                {"G", 1'000'000'000},
-                                                {"Gi", 1 << 30},
-                                                {"GiB", 1 << 30}}};
-  std::string_view rest = token.text;
-  const auto number = take_number<std::uint64_t>(rest);
-  const auto factor = std::find_if(kFactors.begin(), kFactors.end(),
-                                   [&](const Factor& f) { return f.name == rest; });
-  std::uint64_t value = 0;
-  if (!number || factor == kFactors.end() ||
-      __builtin_mul_overflow(*number, factor->octets, &value)) {
-    fail(token, "is not a size; write it in octets, like 4096, 64Ki or 10MB");
-  }
-  if (value < min || value > max) {
-    fail(token, "is out of range; write a size from " + std::to_string(min) + " to " +
-                    std::to_string(max) + " octets");
-  }
-  return value;
+dns::Expression parse_expression(const Token& token, std::int64_t memory) {
+  std::string error;
+  auto expression = dns::Expression::compile(token.text, &error, memory);
+  if (!expression) fail(token, "is not a regular expression: " + error);
+  return *std::move(expression);
 }
 
-bool parse_boolean(const Token& token) {
-  for (const std::string_view word : {"on", "true", "yes"}) {
-    if (edit_distance(token.text, word) == 0) return true;
+dns::RRType parse_rrtype(const Token& token) {
+  dns::RRType type{};
+  if (!dns::rrtype_from_text(token.text, &type)) {
+    fail(token, "is not a type of records; write one such as A, AAAA or TYPE65280");
   }
-  for (const std::string_view word : {"off", "false", "no"}) {
-    if (edit_distance(token.text, word) == 0) return false;
+  return type;
+}
+
+dns::RRClass parse_rrclass(const Token& token) {
+  for (const dns::RRClass each : {dns::RRClass::IN, dns::RRClass::CH, dns::RRClass::HS,
+                                  dns::RRClass::None, dns::RRClass::Any}) {
+    if (equal_text(token.text, dns::rrclass_to_text(each))) return each;
   }
-  fail(token, "is neither on nor off; write one of them");
+  fail(token, "is not a class; write IN, CH or HS");
+}
+
+std::uint16_t parse_rcode(const Token& token) {
+  constexpr std::uint16_t kMostRcode = 23;  // BADCOOKIE
+  std::string_view text = token.text;
+  if (!text.empty() && is_digit(text.front())) {
+    return static_cast<std::uint16_t>(parse_integer(token, 0, kMostRcode));
+  }
+  if (equal_text(text, "BADSIG")) return 16;  // shares its number with BADVERS
+  if (equal_text(text, "NOTIMPL")) return static_cast<std::uint16_t>(dns::Rcode::NotImp);
+  for (std::uint16_t rcode = 0; rcode <= kMostRcode; ++rcode) {
+    if (equal_text(text, dns::rcode_to_text(rcode))) return rcode;
+  }
+  fail(token, "is not a response code; write a name such as NXDOMAIN, or its number");
 }
 
 std::string_view parse_choice(const Token& token, std::span<const std::string_view> words) {
   const auto found = std::find(words.begin(), words.end(), token.text);
-  if (found == words.end()) fail(token, "is not known here; " + suggestion(token.text, words));
+  if (found == words.end()) {
+    fail(token, "is not a valid value here; " + suggestion(token.text, words));
+  }
   return *found;
 }
 
@@ -253,10 +271,9 @@ registry::IpAddress parse_ip(const Token& token) {
 
 std::vector<std::string> parse_zones(std::span<const Token> tokens, const ServerBlock& block) {
   std::vector<std::string> zones;
+  std::unordered_set<std::string> known;
   const auto add = [&](std::string zone) {
-    if (std::find(zones.begin(), zones.end(), zone) == zones.end()) {
-      zones.push_back(std::move(zone));
-    }
+    if (known.insert(zone).second) zones.push_back(std::move(zone));
   };
   if (tokens.empty()) {
     for (const ZoneKey& key : block.keys) add(key.zone);
@@ -301,7 +318,7 @@ HostPort parse_host_port(const Token& token, std::uint16_t default_port) {
   HostPort result{*address, default_port};
   if (port) {
     const auto value = take_number<std::uint16_t>(*port);
-    if (!value || !port->empty()) fail(token, "has a bad port; write a number from 0 to 65535");
+    if (!value || !port->empty()) fail(token, "has no valid port; write a number from 0 to 65535");
     result.port = *value;
   }
   return result;

@@ -1,6 +1,7 @@
 // Reading a directive's words as numbers, durations, networks and so on.
 //
-// Every function throws ConfigError at the word it does not like, with what to write instead.
+// Every function throws ConfigError at the word it does not like, with what to write instead. The
+// message names directive and option, because the word's position does (Position::subject).
 #pragma once
 
 #include <chrono>
@@ -14,6 +15,8 @@
 
 #include "app/corefile/ast.h"
 #include "app/corefile/error.h"
+#include "dns/query/expression.h"
+#include "dns/wire/types.h"
 #include "registry/ip_address.h"
 
 namespace clusterdns::app {
@@ -41,6 +44,15 @@ void require_bare(const Directive& line);
 // A property, or a directive, that may stand only once. `first` is where it was seen before.
 [[noreturn]] void fail_repeated(const Directive& line, const Position& first);
 
+// An option of CoreDNS that we do not have.
+[[noreturn]] void fail_not_supported(const Directive& line);
+// Words that stand where zones, names or files do, and are options of the directive: braces are
+// missing then.
+void refuse_option_names(std::span<const Token> words, std::span<const std::string_view> options);
+// ConfigError at `at`, or at the word: "'word' why".
+[[noreturn]] void fail(const Position& at, std::string message);
+[[noreturn]] void fail(const Token& token, std::string_view why);
+
 // ---- words ----
 
 // Decimal, in [min, max].
@@ -59,14 +71,16 @@ enum class BareDuration : std::uint8_t { Refused, Seconds };
     std::chrono::nanoseconds min = std::chrono::nanoseconds::zero(),
     std::chrono::nanoseconds max = std::chrono::nanoseconds::max());
 
-// Octets: "4096", "64K" or "64KB" (1000), "64Ki" or "64KiB" (1024), likewise M and G; in [min,
-// max].
-[[nodiscard]] std::uint64_t parse_size(
-    const Token& token, std::uint64_t min = 0,
-    std::uint64_t max = std::numeric_limits<std::uint64_t>::max());
+// A regular expression in Go's syntax, which may take up to `memory` octets.
+[[nodiscard]] dns::Expression parse_expression(const Token& token,
+                                               std::int64_t memory = dns::kMaxExpressionMemory);
 
-// on, true, yes; off, false, no. Any case.
-[[nodiscard]] bool parse_boolean(const Token& token);
+// "AAAA", "TYPE65280"; letter case does not matter.
+[[nodiscard]] dns::RRType parse_rrtype(const Token& token);
+// IN, CH, HS, NONE or ANY; letter case does not matter.
+[[nodiscard]] dns::RRClass parse_rrclass(const Token& token);
+// "NXDOMAIN", or its number up to 23, as CoreDNS has them; letter case does not matter.
+[[nodiscard]] std::uint16_t parse_rcode(const Token& token);
 
 // One of `words`, as it stands there. Case matters, as it does in CoreDNS.
 [[nodiscard]] std::string_view parse_choice(const Token& token,

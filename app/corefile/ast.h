@@ -14,11 +14,17 @@ namespace clusterdns::app {
 // Lines and columns count from 1; a column is a character (a UTF-8 code point), a tab is one.
 // Line 0 stands for the file as a whole.
 struct Position {
-  std::string file;
+  std::string file{};
   int line = 0;
   int column = 0;
+  // What stands there, for whoever reads a message about it: "forward", "forward: max_fails". The
+  // parser gives it to every word of a directive; empty outside of them.
+  std::string subject{};
 
-  friend bool operator==(const Position&, const Position&) = default;
+  // The same place.
+  friend bool operator==(const Position& a, const Position& b) {
+    return a.line == b.line && a.column == b.column && a.file == b.file;
+  }
 };
 
 // "file:line:column", or "file" alone when there is no line.
@@ -41,6 +47,9 @@ struct Directive {
   std::vector<Directive> block;
   bool has_block = false;  // `{ }` was written, even if nothing stands in it
 };
+
+// Whether they are the same words, wherever these stand.
+[[nodiscard]] bool says_the_same(const Directive& a, const Directive& b);
 
 // What one server block answers for: scheme, zone and port.
 struct ZoneKey {
@@ -65,7 +74,7 @@ struct Warning {
   std::string message;
 };
 
-// "file:line:column: message"
+// "file:line:column: subject: message"
 [[nodiscard]] std::string to_string(const Warning& warning);
 
 struct Corefile {
@@ -76,6 +85,8 @@ struct Corefile {
   // changes the configuration too.
   std::vector<std::string> import_patterns;
   std::vector<Warning> warnings;
+  // False when errors leave it open where blocks end: what its directives say is not to be judged.
+  bool whole = true;
 };
 
 }  // namespace clusterdns::app

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/corefile/ast.h"
@@ -19,6 +20,13 @@ namespace clusterdns::app {
 // mounted ConfigMap keeps its `..data` there. Relative to the working directory if `folder` is.
 [[nodiscard]] std::vector<std::filesystem::path> matching_files(const std::filesystem::path& folder,
                                                                 const std::string& pattern);
+
+// What a file seems to be by its first line that says something: a Kubernetes manifest, in YAML or
+// JSON, or a Corefile. For telling people that they took one for the other.
+[[nodiscard]] bool looks_like_manifest(std::string_view text);
+[[nodiscard]] bool looks_like_corefile(std::string_view text);
+// The first octets of a regular file, enough for these two; empty when it cannot be read.
+[[nodiscard]] std::string beginning_of(const std::filesystem::path& path);
 
 // Whether `pattern` holds any of * ? [ ].
 [[nodiscard]] bool has_wildcard(const std::string& pattern);

@@ -6,11 +6,10 @@
 
 #include "app/corefile/error.h"
 #include "app/corefile/limits.h"
+#include "dns/base/byte_order_mark.h"
 
 namespace clusterdns::app {
 namespace {
-
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // One character of UTF-8. Octets that are not UTF-8 count as one character each and pass through:
 // the words they end up in are judged by whoever uses them.
@@ -51,23 +50,25 @@ bool is_space(char32_t code) {
     case 0x2029:
     case 0x202F:
     case 0x205F:
-    case 0x3000:
-      return true;
-    default:
-      return code >= 0x2000 && code <= 0x200A;
+    case 0x3000: return true;
+    default: return code >= 0x2000 && code <= 0x200A;
   }
 }
 
 class Lexer {
  public:
-  Lexer(std::string_view text, const std::string& file_name) : text_(text), file_(file_name) {
+  Lexer(std::string_view text, const std::string& file_name)
+      : size_(text.size()), text_(text), file_(file_name) {
     if (text.size() > kMaxCorefileSize) {
       throw ConfigError({file_, 0, 0}, "the file has " + std::to_string(text.size()) +
-                                           " octets, the limit is " +
+                                           " octets; the limit is " +
                                            std::to_string(kMaxCorefileSize) +
                                            "; split it, or check that it is a Corefile");
     }
-    if (text_.starts_with(kByteOrderMark)) text_.remove_prefix(kByteOrderMark.size());
+    if (const char* const foreign = dns::foreign_encoding(text)) {
+      throw ConfigError({file_, 0, 0}, std::string("the file ") + foreign);
+    }
+    text_ = dns::without_byte_order_mark(text);
   }
 
   std::vector<LexedToken> run() {
@@ -93,7 +94,10 @@ class Lexer {
   Character peek() const {
     const Character c = decode(text_);
     if (c.code == 0) {
-      throw ConfigError(here(), "a NUL octet; a Corefile is UTF-8 text, check what this file is");
+      throw ConfigError(here(),
+                        "there is a NUL octet here; a Corefile is UTF-8 text, so check "
+                        "what "
+                        "this file is");
     }
     return c;
   }
@@ -108,24 +112,30 @@ class Lexer {
     }
   }
 
-  void add(std::string text, Position at, bool quoted, bool cut = false) {
+  // Octets that have been read.
+  [[nodiscard]] std::size_t offset() const { return size_ - text_.size(); }
+
+  // A word from `begin` to here.
+  void add(std::string text, Position at, std::size_t begin, bool quoted, bool cut = false) {
     if (tokens_.size() == kMaxTokens) {
       throw ConfigError(std::move(at), "more than " + std::to_string(kMaxTokens) +
                                            " words in one file; check that it is a Corefile");
     }
-    tokens_.push_back({{std::move(text), std::move(at), quoted}, fresh_line_, cut});
+    tokens_.push_back(
+        {{std::move(text), std::move(at), quoted}, fresh_line_, cut, begin, offset()});
     fresh_line_ = false;
   }
 
   void quoted_word(const Character& quote) {
     Position at = here();
+    const std::size_t begin = offset();
     std::string text;
     skip(quote);
     while (!text_.empty()) {
       const Character c = peek();
       if (c.code == U'"') {
         skip(c);
-        add(std::move(text), std::move(at), true);
+        add(std::move(text), std::move(at), begin, true);
         return;
       }
       if (c.code == U'\\' && text_.size() > 1) {
@@ -144,6 +154,7 @@ class Lexer {
 
   void plain_word() {
     Position at = here();
+    const std::size_t begin = offset();
     std::string text;
     bool cut = false;
     while (!text_.empty()) {
@@ -155,9 +166,10 @@ class Lexer {
       }
       skip(c);
     }
-    add(std::move(text), std::move(at), false, cut);
+    add(std::move(text), std::move(at), begin, false, cut);
   }
 
+  const std::size_t size_;
   std::string_view text_;
   const std::string& file_;
   int line_ = 1;

@@ -8,6 +8,7 @@
 // of their own only when white space surrounds them: `health{` is one word.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ struct LexedToken {
   Token token;
   bool first_on_line = false;
   bool cut = false;  // a '#' inside the word dropped its end
+  // Where it stands in the text, in octets, with its quotes; `end` is behind it.
+  std::size_t begin = 0, end = 0;
 
   [[nodiscard]] bool is(std::string_view word) const { return !token.quoted && token.text == word; }
 };

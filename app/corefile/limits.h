@@ -25,4 +25,8 @@ inline constexpr std::size_t kMaxImportedSize = std::size_t{16} << 20;
 // Blocks inside blocks. No directive needs more than three; it bounds the parser's recursion.
 inline constexpr std::size_t kMaxBlockDepth = 32;
 
+// `forward`s of a server block. A query comes past each that is not for its zone, and each has its
+// own state in every worker.
+inline constexpr std::size_t kMaxForwards = 256;
+
 }  // namespace clusterdns::app

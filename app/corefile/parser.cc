@@ -13,6 +13,7 @@
 #include "app/corefile/files.h"
 #include "app/corefile/lexer.h"
 #include "app/corefile/limits.h"
+#include "app/corefile/paths.h"
 #include "app/corefile/suggest.h"
 #include "app/corefile/zone_key.h"
 
@@ -21,7 +22,8 @@ namespace {
 
 using Tokens = std::vector<LexedToken>;
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+// Octets of a directive's or an option's name in Position::subject, which every word carries.
+constexpr std::size_t kMaxSubject = 40;
 
 // The words still to be read of one file or snippet.
 class Cursor {
@@ -55,22 +57,42 @@ struct Import {
   Position from;         // the `import` word; line 0 for the Corefile itself
 };
 
+// A limit is exceeded: there is no going on.
+struct LimitExceeded {
+  ConfigError error;
+};
+
 class Parser {
  public:
-  explicit Parser(const ParseOptions& options) : options_(options) {}
+  Parser(const ParseOptions& options, Problems& problems)
+      : options_(options), problems_(problems) {}
 
   Corefile parse(std::string_view text, const std::string& file_name) {
     result_.files.push_back(file_name);
     imports_.push_back({file_identity(file_name), file_name, {}});
-    const Tokens tokens = read_tokens(text, file_name);
-    Cursor cursor(tokens);
-    parse_blocks(cursor);
-    check_duplicates();
+    try {
+      if (looks_like_manifest(text)) {
+        throw ConfigError({file_name, 0, 0, {}},
+                          "this is a Kubernetes manifest, not a Corefile; manifests are served by "
+                          "`clusterdns serve -m FILE`");
+      }
+      const Tokens tokens = read_tokens(text, file_name);
+      Cursor cursor(tokens);
+      parse_blocks(cursor);
+      if (result_.whole) check_duplicates();
+    } catch (const ConfigError& e) {
+      lose_track(e);
+    } catch (const LimitExceeded& e) {
+      lose_track(e.error);
+    }
     return std::move(result_);
   }
 
  private:
   // ---- errors -----------------------------------------------------------------------------------
+  //
+  // problem() is for what can be left out; what comes behind it is read as ever. A ConfigError is
+  // thrown where braces do not fit, so that nobody can tell what belongs to what: it ends the file.
 
   [[nodiscard]] ConfigError error(const Position& at, const std::string& message) const {
     std::string chain;
@@ -81,7 +103,19 @@ class Parser {
     return {at, message + (chain.empty() ? "" : chain + ")")};
   }
 
+  // Once for a place, by however many ways it is imported.
+  void problem(const Position& at, const std::string& message) {
+    if (known_.insert(to_string(at) + " " + message).second) problems_.add(error(at, message));
+  }
+
+  void lose_track(const ConfigError& e) {
+    problems_.add(e);
+    result_.whole = false;
+  }
+
   void warn(const Position& at, std::string message) {
+    if (result_.warnings.size() >= kMaxProblems) return;
+    if (!known_.insert(to_string(at) + " " + message).second) return;
     result_.warnings.push_back({at, std::move(message)});
   }
 
@@ -119,7 +153,7 @@ class Parser {
             text += *value;
           } else {
             warn(token.at, "the environment variable " + in_quotes(name) +
-                               " is not set; nothing stands in its place");
+                               " is not set; it is replaced by nothing");
           }
           rest.remove_prefix(end + close.size());
           replaced = true;
@@ -143,9 +177,9 @@ class Parser {
 
   void count_word(const Token& token) {
     if (++words_ > kMaxTokens) {
-      throw error(token.at, "more than " + std::to_string(kMaxTokens) +
-                                " words after all imports; look for snippets or files that import "
-                                "each other many times");
+      throw LimitExceeded{error(token.at, "more than " + std::to_string(kMaxTokens) +
+                                              " words after all imports; look for snippets or "
+                                              "files that import each other many times")};
     }
   }
 
@@ -161,8 +195,6 @@ class Parser {
                     "this '}' has no matching '{'; remove it, or look for a '{' without "
                     "white space around it above" +
                         glued_hint());
-      } else if (cursor.next_is("{")) {
-        throw error(first.at, "no zone stands before this '{'; write one, '.' is the root zone");
       } else {
         parse_block(cursor);
       }
@@ -176,22 +208,27 @@ class Parser {
       return;
     }
     ServerBlock block;
-    block.at = words.empty() ? Position{} : words.front().at;
+    if (words.empty()) {
+      if (cursor.at_end()) return;
+      block.at = cursor.peek().token.at;
+      problem(block.at, "there is no zone before this " + in_quotes(cursor.peek().token.text) +
+                            "; write one ('.' is the root zone)");
+    } else {
+      block.at = words.front().at;
+    }
     for (const Token& word : words) {
       for (ZoneKey& key : keys_of(word)) block.keys.push_back(std::move(key));
     }
     if (block.keys.empty()) {
-      if (!cursor.at_end()) {
-        throw error(cursor.peek().token.at,
-                    "the server block here has no zone; write one, '.' is the root zone");
-      }
-      return;
+      // All of them are wrong. Its directives are judged all the same, with a zone that nobody has.
+      without_zone_.insert(result_.blocks.size());
+      block.keys.push_back({"dns", ".", 0, block.at});
     }
     if (cursor.next_is("{")) {
       const Position open = cursor.take().token.at;
-      parse_lines(cursor, block.directives, &open, 0);
+      parse_lines(cursor, block.directives, &open, {}, 0);
     } else {
-      parse_lines(cursor, block.directives, nullptr, 0);
+      parse_lines(cursor, block.directives, nullptr, {}, 0);
     }
     result_.blocks.push_back(std::move(block));
   }
@@ -222,8 +259,9 @@ class Parser {
         start = end + 1;
       }
       if (comma && (cursor.at_end() || cursor.next_is("{"))) {
-        throw error(token.at, "another zone is expected after the comma of " +
-                                  in_quotes(token.text) + "; write it, or remove the comma");
+        problem(token.at, "another zone is expected after the comma of " + in_quotes(token.text) +
+                              "; write it, or remove the comma");
+        break;
       }
     } while (comma || cursor.line_goes_on());
     return words;
@@ -234,9 +272,9 @@ class Parser {
       throw error(word.at, "put white space before the '{' of " + in_quotes(word.text));
     }
     if (word.text.starts_with('(')) {
-      throw error(word.at, in_quotes(word.text) +
-                               " is not a zone; a snippet has one name in parentheses, without "
-                               "blanks");
+      problem(word.at, in_quotes(word.text) +
+                           " is not a zone; a snippet has one name in parentheses, without spaces");
+      return {};
     }
     if (word.text == "{}") {
       throw error(word.at, "put white space between '{' and '}'");
@@ -244,23 +282,25 @@ class Parser {
     try {
       return parse_zone_key(word.text, word.at, result_.warnings);
     } catch (const ConfigError& e) {
-      throw error(e.at(), e.message());
+      problem(e.at(), e.message());
+      return {};
     }
   }
 
   void define_snippet(Cursor& cursor, const Token& key) {
-    if (!key.text.ends_with(')') || key.text.size() < 3) {
-      throw error(key.at, in_quotes(key.text) +
-                              " is not a snippet's name; write it like (common), without blanks");
+    const bool named = key.text.ends_with(')') && key.text.size() >= 3;
+    if (!named) {
+      problem(key.at, in_quotes(key.text) +
+                          " is not a snippet's name; write it like (common), without spaces");
     }
-    const std::string name = key.text.substr(1, key.text.size() - 2);
+    const std::string name = named ? key.text.substr(1, key.text.size() - 2) : "";
     if (!cursor.next_is("{")) {
       throw error(key.at,
-                  "the snippet " + in_quotes(name) + " wants its lines between '{' and '}'");
+                  "the snippet " + in_quotes(name) + " needs its lines between '{' and '}'");
     }
     if (const auto old = snippets_.find(name); old != snippets_.end()) {
-      throw error(key.at, "the snippet " + in_quotes(name) + " was defined before at " +
-                              to_string(old->second.at) + "; rename one of them");
+      problem(key.at, "the snippet " + in_quotes(name) + " was defined before at " +
+                          to_string(old->second.at) + "; rename one of them");
     }
     const Position open = cursor.take().token.at;
     Snippet snippet{key.at, {}};
@@ -273,7 +313,7 @@ class Parser {
     }
     cursor.take();
     if (!snippet.tokens.empty()) snippet.tokens.front().first_on_line = true;
-    snippets_.emplace(name, std::move(snippet));
+    if (named) snippets_.emplace(name, std::move(snippet));
   }
 
   // ---- lines ------------------------------------------------------------------------------------
@@ -283,13 +323,14 @@ class Parser {
   }
 
   // Reads lines up to the `}` that matches the brace at `open`, or, without one, to the end.
-  // `level` counts the blocks around them: 0 for the directives of a server block.
+  // `level` counts the blocks around them: 0 for the directives of a server block. `subject` is
+  // that of the line whose block they are.
   void parse_lines(Cursor& cursor, std::vector<Directive>& lines, const Position* open,
-                   std::size_t level) {
+                   const std::string& subject, std::size_t level) {
     if (level > kMaxBlockDepth) {
       throw error(open != nullptr ? *open : imports_.back().from,
-                  "more than " + std::to_string(kMaxBlockDepth) +
-                      " blocks inside each other; look for a missing '}'");
+                  "blocks are nested more than " + std::to_string(kMaxBlockDepth) +
+                      " deep; look for a missing '}'");
     }
     for (;;) {
       if (cursor.at_end()) {
@@ -311,25 +352,35 @@ class Parser {
         throw error(first.token.at, "a line cannot start with '{'; write a name before it");
       }
       if (first.is("import")) {
-        expand_import(cursor,
-                      [&](Cursor& imported) { parse_lines(imported, lines, nullptr, level); });
+        expand_import(cursor, [&](Cursor& imported) {
+          parse_lines(imported, lines, nullptr, subject, level);
+        });
       } else {
-        lines.push_back(parse_line(cursor, open, level));
+        Directive line = parse_line(cursor, open, subject, level);
+        if (!line.name.text.empty()) lines.push_back(std::move(line));
       }
     }
   }
 
-  Directive parse_line(Cursor& cursor, const Position* open, std::size_t level) {
+  // Without a name when it has none that can be one.
+  Directive parse_line(Cursor& cursor, const Position* open, const std::string& around,
+                       std::size_t level) {
     Directive line;
     line.name = cursor.take().token;
     count_word(line.name);
-    check_name(line.name, open, level);
+    // Of a directive, or of an option of one; what stands deeper is about the option, too.
+    const std::string name = line.name.text.substr(0, kMaxSubject);
+    const std::string subject = level == 0 ? name : level == 1 ? around + ": " + name : around;
+    line.name.at.subject = subject;
     while (cursor.line_goes_on() && !cursor.next_is("{") && !cursor.next_is("}")) {
       line.args.push_back(cursor.take().token);
-      const Token& arg = line.args.back();
+      Token& arg = line.args.back();
+      arg.at.subject = subject;
       count_word(arg);
       if (!arg.quoted && arg.text.size() > 1 && arg.text.ends_with('{')) glued_ = arg.at;
     }
+    const bool good_name = check_name(line.name, open, level, cursor.next_is("{"));
+    if (!good_name) line.name.text.clear();
     if (cursor.next_is("{")) {
       if (cursor.peek().first_on_line) {
         warn(cursor.peek().token.at,
@@ -337,40 +388,42 @@ class Parser {
       }
       const Position brace = cursor.take().token.at;
       line.has_block = true;
-      parse_lines(cursor, line.block, &brace, level + 1);
+      parse_lines(cursor, line.block, &brace, subject, level + 1);
       if (cursor.line_goes_on() && !cursor.next_is("}")) {
         const Token& next = cursor.peek().token;
-        throw error(next.at, in_quotes(next.text) + " follows a '}'; start it on a new line");
+        problem(next.at, in_quotes(next.text) + " follows a '}'; start it on a new line");
       }
     }
     return line;
   }
 
-  void check_name(const Token& name, const Position* open, std::size_t level) const {
+  // False when it was found wrong and the line has to be left out.
+  bool check_name(const Token& name, const Position* open, std::size_t level, bool opens) {
+    Position at = name.at;
+    at.subject.clear();
     if (name.text.empty()) {
-      throw error(name.at,
-                  "an empty word where a name is expected; check the quotes, or the "
-                  "environment variable it came from");
+      problem(at,
+              "an empty word where a name is expected; check the quotes, or the environment "
+              "variable it came from");
+      return false;
     }
     if (!name.quoted && name.text.ends_with('{')) {
-      throw error(name.at, "put white space before the '{' of " + in_quotes(name.text));
+      throw error(at, "put white space before the '{' of " + in_quotes(name.text));
     }
     // Names inside a directive's block may be anything: `hosts` has addresses there.
-    if (level > 0) return;
-    if (name.text.find_first_of(".:(") == std::string::npos) return;
+    if (level > 0) return true;
+    if (name.text.find_first_of(".:(") == std::string::npos) return true;
+    std::string why = in_quotes(name.text) + " is not a directive; ";
     if (open != nullptr) {
-      throw error(name.at, in_quotes(name.text) +
-                               " is not a directive; is the '}' of the server block opened at " +
-                               to_string(*open) + " missing above it?");
+      why += "is the '}' of the server block opened at " + to_string(*open) + " missing above it?";
+    } else if (imports_.size() > 1) {
+      why += "import files with server blocks outside of server blocks";
+    } else {
+      why += "with more than one server block each needs '{' and '}' around its directives";
     }
-    if (imports_.size() > 1) {
-      throw error(name.at, in_quotes(name.text) +
-                               " is not a directive; import files with server blocks outside the "
-                               "server blocks");
-    }
-    throw error(name.at, in_quotes(name.text) +
-                             " is not a directive; with more than one server block each needs "
-                             "'{' and '}' around its directives");
+    if (opens) throw error(at, why);  // a server block, by its looks
+    problem(at, why);
+    return false;
   }
 
   [[nodiscard]] std::string glued_hint() const {
@@ -385,63 +438,95 @@ class Parser {
   void expand_import(Cursor& cursor, const Parse& parse) {
     const Position at = cursor.take().token.at;
     if (!cursor.line_goes_on() || cursor.next_is("{") || cursor.next_is("}")) {
-      throw error(at, "import wants a file, a pattern or a snippet; write one after it");
+      if (cursor.next_is("{")) throw error(at, "import takes no block; remove the '{' after it");
+      problem(at, "import needs a file, a pattern or a snippet; write one after it");
+      return;
     }
     const Token& argument = cursor.take().token;
     count_word(argument);
     if (cursor.line_goes_on() && !cursor.next_is("}")) {
       const Token& surplus = cursor.peek().token;
-      throw error(surplus.at, "import takes one file, pattern or snippet; put " +
-                                  in_quotes(surplus.text) + " on a line of its own");
+      if (cursor.next_is("{")) throw error(surplus.at, "import takes no block; remove this '{'");
+      problem(surplus.at, "import takes one file, pattern or snippet; put " +
+                              in_quotes(surplus.text) + " on a line of its own");
+      while (cursor.line_goes_on() && !cursor.next_is("{") && !cursor.next_is("}")) {
+        count_word(cursor.take().token);
+      }
+      return;
     }
     if (argument.text.empty()) {
-      throw error(argument.at, "import of nothing; check the quotes, or the environment variable");
+      problem(argument.at, "nothing to import; check the quotes or the environment variable");
+      return;
     }
     if (++import_count_ > kMaxImports) {
-      throw error(at, "more than " + std::to_string(kMaxImports) + " imports; remove some");
+      throw LimitExceeded{
+          error(at, "more than " + std::to_string(kMaxImports) + " imports; remove some")};
     }
     if (const auto snippet = snippets_.find(argument.text); snippet != snippets_.end()) {
-      enter({"(" + argument.text + ")", "(" + argument.text + ")", at});
-      Cursor imported(snippet->second.tokens);
-      parse(imported);
-      imports_.pop_back();
+      const std::string name = "(" + argument.text + ")";
+      read_inside({name, name, at}, [&] {
+        Cursor imported(snippet->second.tokens);
+        parse(imported);
+      });
       return;
     }
     for (const std::filesystem::path& file : files_of(argument)) {
-      const std::string text = read_imported(file, argument);
-      enter({file_identity(file), file.string(), at});
-      const Tokens tokens = read_tokens(text, file.string());
-      Cursor imported(tokens);
-      parse(imported);
-      imports_.pop_back();
+      const std::optional<std::string> text = read_imported(file, argument);
+      if (!text) continue;
+      read_inside({file_identity(file), file.string(), at}, [&] {
+        const Tokens tokens = read_tokens(*text, file.string());
+        Cursor imported(tokens);
+        parse(imported);
+      });
     }
   }
 
-  void enter(Import step) {
+  // Calls `read` for what is imported by `step`. Its braces are its own: when they do not fit, what
+  // stands around it is still clear.
+  template <typename Read>
+  void read_inside(Import step, const Read& read) {
     for (std::size_t i = 0; i < imports_.size(); ++i) {
       if (imports_[i].identity != step.identity) continue;
       std::string path;
       for (std::size_t j = i; j < imports_.size(); ++j) path += imports_[j].name + " -> ";
-      throw error(step.from, step.name + " imports itself (" + path + step.name +
-                                 "); remove one of the imports");
+      problem(step.from,
+              step.name + " imports itself (" + path + step.name + "); remove one of the imports");
+      return;
     }
     if (imports_.size() > kMaxImportDepth) {
-      throw error(step.from, "more than " + std::to_string(kMaxImportDepth) +
-                                 " imports inside each other; import the last one directly");
+      throw LimitExceeded{error(step.from, "imports are nested more than " +
+                                               std::to_string(kMaxImportDepth) +
+                                               " deep; import the last one directly")};
     }
     imports_.push_back(std::move(step));
+    try {
+      read();
+    } catch (const ConfigError& e) {
+      if (known_.insert(e.what()).second) lose_track(e);
+      result_.whole = false;
+    }
+    imports_.pop_back();
   }
 
   std::vector<std::filesystem::path> files_of(const Token& pattern) {
     // "stdin" and the like have no folder, which leaves the working directory.
-    const std::filesystem::path folder = std::filesystem::path(pattern.at.file).parent_path();
-    const std::filesystem::path whole = (folder / pattern.text).lexically_normal();
-    if (!has_wildcard(pattern.text)) {
+    std::filesystem::path folder = std::filesystem::path(pattern.at.file).parent_path();
+    std::string text = pattern.text;
+    if (text.starts_with("~/")) {
+      // What $HOME has is not a pattern.
+      if (const auto home = expand_path("~"); home != "~") {
+        folder = home;
+        text.erase(0, 2);
+      }
+    }
+    const std::filesystem::path whole = (folder / text).lexically_normal();
+    if (!has_wildcard(text)) {
       std::error_code ignored;
       if (!std::filesystem::exists(whole, ignored)) {
-        throw error(pattern.at, "no file " + in_quotes(whole.string()) + " and no snippet (" +
-                                    pattern.text + ") above this line; " +
-                                    snippet_hint(pattern.text));
+        if (options_.elsewhere && pattern.text.find('/') != std::string::npos) return {};
+        problem(pattern.at, "no file " + in_quotes(whole.string()) + " and no snippet (" +
+                                pattern.text + ") above this line; " + snippet_hint(pattern.text));
+        return {};
       }
       return {whole};
     }
@@ -449,18 +534,20 @@ class Parser {
       return std::count(pattern.text.begin(), pattern.text.end(), c);
     };
     if (count('*') > 1 || count('?') > 1 || count('[') > 0 || count(']') > 0) {
-      throw error(pattern.at, "the pattern " + in_quotes(pattern.text) +
-                                  " has more than one '*' or '?', or a '['; CoreDNS takes one, use "
-                                  "several imports");
+      problem(pattern.at, "the pattern " + in_quotes(pattern.text) +
+                              " has more than one '*' or '?', or a '['; CoreDNS takes one, use "
+                              "several imports");
+      return {};
     }
     result_.import_patterns.push_back(whole.string());
-    auto files = matching_files(folder, pattern.text);
-    if (files.empty()) {
+    auto files = matching_files(folder, text);
+    if (files.empty() && !options_.elsewhere) {
       warn(pattern.at, "no file matches " + in_quotes(pattern.text) + "; nothing is imported");
     }
     if (files.size() > kMaxImports) {
-      throw error(pattern.at, in_quotes(pattern.text) + " matches " + std::to_string(files.size()) +
-                                  " files, the limit is " + std::to_string(kMaxImports));
+      throw LimitExceeded{
+          error(pattern.at, in_quotes(pattern.text) + " matches " + std::to_string(files.size()) +
+                                " files, the limit is " + std::to_string(kMaxImports))};
     }
     return files;
   }
@@ -471,29 +558,35 @@ class Parser {
     if (const auto nearest = nearest_word(wanted, names)) {
       return "did you mean the snippet '" + std::string(*nearest) + "'?";
     }
-    return "check the path, it starts at the folder of the file that imports";
+    return "check the path; it is relative to the folder of the importing file";
   }
 
-  std::string read_imported(const std::filesystem::path& file, const Token& pattern) {
+  // nullopt when it cannot be read, which has been told.
+  std::optional<std::string> read_imported(const std::filesystem::path& file,
+                                           const Token& pattern) {
     std::error_code ignored;
     const auto type = std::filesystem::status(file, ignored).type();
     // What is missing, or a folder, is reported by the attempt to read it.
     if (type != std::filesystem::file_type::regular &&
         type != std::filesystem::file_type::directory &&
         type != std::filesystem::file_type::not_found) {
-      throw error(pattern.at, in_quotes(file.string()) +
-                                  " is not a regular file; import files that can be read again");
+      problem(pattern.at, in_quotes(file.string()) +
+                              " is not a regular file; import files that can be read again");
+      return std::nullopt;
     }
     std::string text;
     try {
       text = read_config_file(file, pattern.at);
     } catch (const ConfigError& e) {
-      throw error(e.at(), e.message());
+      problem(e.at(), e.message());
+      return std::nullopt;
     }
     octets_ += text.size();
     if (octets_ > kMaxImportedSize) {
-      throw error(pattern.at, "the imports have more than " + std::to_string(kMaxImportedSize) +
-                                  " octets in all; look for a file that is imported many times");
+      throw LimitExceeded{error(pattern.at, "the imports have more than " +
+                                                std::to_string(kMaxImportedSize) +
+                                                " octets in all; look for a file that is imported "
+                                                "many times")};
     }
     if (std::find(result_.files.begin(), result_.files.end(), file.string()) ==
         result_.files.end()) {
@@ -525,7 +618,7 @@ class Parser {
                        [](const Directive& directive) { return directive.name.text == "view"; });
   }
 
-  void check_duplicates() const {
+  void check_duplicates() {
     struct Claim {
       const ZoneKey* key;
       std::size_t block;
@@ -535,15 +628,16 @@ class Parser {
     for (std::size_t b = 0; b < result_.blocks.size(); ++b) {
       const ServerBlock& block = result_.blocks[b];
       bound.push_back(bound_addresses(block));
-      if (has_view(block)) continue;
+      if (has_view(block) || without_zone_.contains(b)) continue;
       for (const ZoneKey& key : block.keys) {
         const std::string name = key.scheme + "://" + key.zone + ":" +
                                  std::to_string(effective_port(key, options_.dns_port));
         for (const Claim& other : claims[name]) {
           if (other.block != b && !overlap(bound[other.block], bound[b])) continue;
-          throw ConfigError(key.at, name + " is served by another block already, at " +
-                                        to_string(other.key->at) +
-                                        "; join the two, or give one another port or `bind`");
+          problem(key.at, name + " is already served by another block, at " +
+                              to_string(other.key->at) +
+                              "; merge the two, or give one of them another port or `bind`");
+          break;
         }
         claims[name].push_back({&key, b});
       }
@@ -557,7 +651,10 @@ class Parser {
   }
 
   const ParseOptions& options_;
+  Problems& problems_;
   Corefile result_;
+  std::set<std::string> known_;         // what has been told already
+  std::set<std::size_t> without_zone_;  // blocks whose key is made up
   std::map<std::string, Snippet> snippets_;
   std::vector<Import> imports_;
   std::size_t import_count_ = 0;
@@ -569,13 +666,35 @@ class Parser {
 }  // namespace
 
 Corefile parse_corefile(std::string_view text, const std::string& file_name,
+                        const ParseOptions& options, Problems& problems) {
+  return Parser(options, problems).parse(text, file_name);
+}
+
+Corefile parse_corefile(std::string_view text, const std::string& file_name,
                         const ParseOptions& options) {
-  return Parser(options).parse(text, file_name);
+  Problems problems;
+  Corefile corefile = parse_corefile(text, file_name, options, problems);
+  problems.throw_errors();
+  return corefile;
+}
+
+Corefile load_corefile(const std::filesystem::path& path, const ParseOptions& options,
+                       Problems& problems) {
+  const std::string name = path.string();
+  std::string text;
+  const bool read = problems.attempt([&] { text = read_config_file(path, {name, 0, 0, {}}); });
+  if (read) return parse_corefile(text, name, options, problems);
+  Corefile nothing;
+  nothing.files = {name};
+  nothing.whole = false;
+  return nothing;
 }
 
 Corefile load_corefile(const std::filesystem::path& path, const ParseOptions& options) {
-  const std::string name = path.string();
-  return parse_corefile(read_config_file(path, {name, 0, 0}), name, options);
+  Problems problems;
+  Corefile corefile = load_corefile(path, options, problems);
+  problems.throw_errors();
+  return corefile;
 }
 
 }  // namespace clusterdns::app

@@ -24,6 +24,7 @@
 
 #include "app/corefile/ast.h"
 #include "app/corefile/error.h"
+#include "app/corefile/problems.h"
 
 namespace clusterdns::app {
 
@@ -33,18 +34,28 @@ struct ParseOptions {
   // Where `{$NAME}` comes from; the process's environment when empty. nullopt: the variable is not
   // set, which leaves nothing in its place and a warning.
   std::function<std::optional<std::string>(const std::string& name)> environment;
+  // The Corefile is for another machine, whose files are not here: an import that finds nothing is
+  // passed over without a word.
+  bool elsewhere = false;
 };
 
 // `file_name` is what errors show, and its folder is where relative imports start; it need not
 // exist. Reads the files that are imported and nothing else. Throws ConfigError on anything that
 // would not serve: syntax, a bad zone, a missing import, two blocks for the same scheme, zone and
-// port (unless they `bind` different addresses, or a `view` tells them apart). Directives are not
-// judged.
+// port (unless they `bind` different addresses, or a `view` tells them apart); ConfigErrors when
+// there is more than one. Directives are not judged.
 [[nodiscard]] Corefile parse_corefile(std::string_view text, const std::string& file_name,
                                       const ParseOptions& options = {});
 
-// The same from a file. One that cannot be read is a ConfigError at "file".
+// The same, with every error in `problems` and none thrown. What could be read in spite of them is
+// returned; see Corefile::whole. Warnings are in the Corefile, as ever.
+[[nodiscard]] Corefile parse_corefile(std::string_view text, const std::string& file_name,
+                                      const ParseOptions& options, Problems& problems);
+
+// The same from a file. One that cannot be read is an error at "file".
 [[nodiscard]] Corefile load_corefile(const std::filesystem::path& path,
                                      const ParseOptions& options = {});
+[[nodiscard]] Corefile load_corefile(const std::filesystem::path& path, const ParseOptions& options,
+                                     Problems& problems);
 
 }  // namespace clusterdns::app

@@ -1,21 +1,16 @@
 // "Did you mean …?" for a word that is not known.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "registry/near_word.h"
+
 namespace clusterdns::app {
 
-// The number of letters to insert, delete, replace or swap with their neighbour to turn `a` into
-// `b`; upper and lower case are the same.
-[[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
-
-// The known word nearest to `word`, the first of equals; nullopt when none is near enough to be a
-// slip of the fingers (a third of the letters, at least one).
-[[nodiscard]] std::optional<std::string_view> nearest_word(std::string_view word,
-                                                           std::span<const std::string_view> known);
+using registry::edit_distance;
+using registry::nearest_word;
 
 // "did you mean 'forward'?" if some word is near, or else "known are: a, b, c".
 [[nodiscard]] std::string suggestion(std::string_view word,

@@ -37,7 +37,21 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+// A number, a duration, a percentage: "-5", "1.5", "30s", "1d", "0x10". No name ends in a label of
+// digits alone (RFC 3696 section 2); somebody wanted to say something else.
+bool is_like_a_number(std::string_view text) {
+  static constexpr std::string_view kUnits[] = {"",  "ns",  "us", "ms", "s", "sec",
+                                                "m", "min", "h",  "d",  "w", "%"};
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with("0x")) text.remove_prefix(2);
+  const std::size_t digits = text.find_first_not_of("0123456789.");
+  const std::string_view number = text.substr(0, digits);
+  const std::string_view unit = text.substr(number.size());
+  if (number.empty() || !is_digit(number.front())) return false;
+  if (number.ends_with('.') && !unit.empty()) return false;             // 360.cn is a name
+  if (std::count(number.begin(), number.end(), '.') > 1) return false;  // and so is 192.0.2.1.
+  return std::find(std::begin(kUnits), std::end(kUnits), unit) != std::end(kUnits);
+}
 
 // The reverse name of the first `bits` bits of `address`; `bits` is a multiple of a label's bits.
 std::string reverse_name(const registry::IpAddress& address, unsigned bits) {
@@ -86,7 +100,7 @@ std::string normalise_name(std::string_view text, const Position& at) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '.') {
-      if (label == 0) throw fail("a label is empty; remove the surplus dot");
+      if (label == 0) throw fail("a label is empty; remove the extra dot");
       label = 0;
       continue;
     }
@@ -95,7 +109,7 @@ std::string normalise_name(std::string_view text, const Position& at) {
       throw fail("it has letters outside ASCII; write the name in its xn-- form");
     }
     if (c <= ' ' || c == 0x7F) {
-      throw fail("it has white space or control characters; write one zone a word");
+      throw fail("it has white space or control characters; write each zone as one word");
     }
     if (c == '\\') {
       if (i + 3 < text.size() && all_digits(text.substr(i + 1, 3))) {
@@ -103,7 +117,7 @@ std::string normalise_name(std::string_view text, const Position& at) {
       } else if (i + 1 < text.size() && !is_digit(text[i + 1])) {
         i += 1;
       } else {
-        throw fail("'\\' wants three digits or one other character after it");
+        throw fail("'\\' must be followed by three digits or one other character");
       }
     }
     name += label == 0 ? 2 : 1;  // its first character brings the length octet along
@@ -128,7 +142,8 @@ std::vector<std::string> zones_of(std::string_view text, const Position& at) {
     throw ConfigError(at, in_quotes(text) + " is not a zone; " +
                               (address ? "for the reverse zone of the address write " +
                                              address->to_string() + "/128"
-                                       : "a zone has no ':', a port is a number from 0 to 65535"));
+                                       : "a zone has no ':', and a port is a number from 0 to "
+                                         "65535"));
   }
   return {normalise_name(text, at)};
 }
@@ -172,21 +187,24 @@ std::vector<ZoneKey> parse_zone_key(std::string_view text, const Position& at,
       const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
       if (error != std::errc() || end != port.data() + port.size() || value > 0xFFFF) {
         throw ConfigError(at, in_quotes(port) + " in " + in_quotes(text) +
-                                  " is not a port; write a number from 0 to 65535");
+                                  " is not a valid port; write a number from 0 to 65535");
       }
       key.port = static_cast<std::uint16_t>(value);
       rest = rest.substr(0, colon);
     }
   }
   if (rest.empty()) {
-    throw ConfigError(at, in_quotes(text) + " names no zone; for the root zone write '." +
+    throw ConfigError(at, in_quotes(text) + " has no zone; for the root zone write '." +
                               (key.port ? ":" + std::to_string(*key.port) : "") + "'");
   }
   if (const auto plain = registry::IpAddress::parse(rest); plain && plain->is_v4()) {
     warnings.push_back({at, in_quotes(rest) +
-                                " is taken for a name; to listen on an address write `bind " +
+                                " is read as a name; to listen on an address write `bind " +
                                 plain->to_string() + "` in the block, for its reverse zone write " +
                                 plain->to_string() + "/32"});
+  } else if (is_like_a_number(rest)) {
+    throw ConfigError(at, in_quotes(rest) + " is not a zone; for a port write '.:" +
+                              (all_digits(rest) ? std::string(rest) : "53") + "'");
   }
   std::vector<ZoneKey> keys;
   for (std::string& zone : zones_of(rest, at)) {
@@ -197,7 +215,16 @@ std::vector<ZoneKey> parse_zone_key(std::string_view text, const Position& at,
 }
 
 std::vector<std::string> parse_zone(std::string_view text, const Position& at) {
-  if (text.empty()) throw ConfigError(at, "an empty zone; write '.' for the root zone");
+  if (text.empty()) throw ConfigError(at, "a zone is empty; write '.' for the root zone");
+  if (const auto address = registry::IpAddress::parse(text); address && address->is_v4()) {
+    throw ConfigError(at, in_quotes(text) +
+                              " is an address where a zone is expected; write '.' for "
+                              "the root zone, or " +
+                              address->to_string() + "/32 for the reverse zone of the address");
+  }
+  if (is_like_a_number(text)) {
+    throw ConfigError(at, in_quotes(text) + " is not a zone, where one is expected; write a name");
+  }
   return zones_of(text, at);
 }
 

@@ -15,6 +15,11 @@ namespace clusterdns::app {
 [[nodiscard]] std::uint16_t default_port(std::string_view scheme, std::uint16_t dns_port);
 [[nodiscard]] std::uint16_t effective_port(const ZoneKey& key, std::uint16_t dns_port);
 
+// Whether what is served by this scheme is inside of TLS, of those that are supported.
+[[nodiscard]] inline bool uses_tls(std::string_view scheme) {
+  return scheme == "tls" || scheme == "https";
+}
+
 // `[SCHEME://]ZONE[:PORT]`. A CIDR becomes the reverse zones that cover it exactly: one if the
 // prefix ends at a label boundary (8 bits for IPv4, 4 for IPv6), else 2 to 128 of the next one.
 // Port 0 lets the system choose. Throws ConfigError.

@@ -1,9 +1,6 @@
 // bind ADDRESS|INTERFACE… [{ except ADDRESS|INTERFACE… }]
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <cstring>
+#include <set>
 
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
@@ -13,66 +10,82 @@ namespace {
 
 using boost::asio::ip::address;
 
-std::vector<address> interface_addresses(const std::string& name) {
-  std::vector<address> found;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return found;
-  for (const ifaddrs* i = list; i != nullptr; i = i->ifa_next) {
-    if (i->ifa_addr == nullptr || name != i->ifa_name) continue;
-    if (i->ifa_addr->sa_family == AF_INET) {
-      sockaddr_in v4;
-      std::memcpy(&v4, i->ifa_addr, sizeof v4);
-      found.emplace_back(boost::asio::ip::address_v4(ntohl(v4.sin_addr.s_addr)));
-    } else if (i->ifa_addr->sa_family == AF_INET6) {
-      sockaddr_in6 v6;
-      std::memcpy(&v6, i->ifa_addr, sizeof v6);
-      boost::asio::ip::address_v6::bytes_type octets;
-      std::memcpy(octets.data(), &v6.sin6_addr, octets.size());
-      found.emplace_back(boost::asio::ip::address_v6(octets, v6.sin6_scope_id));
-    }
+// Whether a socket can be bound to `a` here, by what the interfaces have.
+bool is_of_this_machine(const address& a, const Environment& environment) {
+  if (a.is_unspecified() || a.is_loopback()) return true;
+  return std::ranges::any_of(environment.interfaces, [&](const dns::InterfaceAddress& own) {
+    const address& b = own.address;
+    if (!a.is_v6() || !b.is_v6()) return a == b;
+    return a.to_v6().to_bytes() == b.to_v6().to_bytes();
+  });
+}
+
+std::vector<address> addresses_of(const Token& token, Environment& environment) {
+  boost::system::error_code error;
+  address parsed = boost::asio::ip::make_address(token.text, error);
+  // An IPv4 address in IPv6 form (RFC 4291 2.5.5.2) is the IPv4 address.
+  if (!error && parsed.is_v6() && parsed.to_v6().is_v4_mapped()) {
+    parsed = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, parsed.to_v6());
   }
-  ::freeifaddrs(list);
+  if (!error) {
+    // A server that tries finds out; address and interface may be there by then.
+    if (environment.check_only && !environment.elsewhere &&
+        !is_of_this_machine(parsed, environment)) {
+      environment.problems.warn(token.at,
+                                in_quotes(token.text) +
+                                    " is not an address of this machine; the server cannot "
+                                    "listen there");
+    }
+    return {parsed};
+  }
+  std::vector<address> found;
+  if (environment.elsewhere) return found;
+  for (const auto& [name, own] : environment.interfaces) {
+    if (name == token.text) found.push_back(own);
+  }
+  if (found.empty()) {
+    fail(token, "is neither an address nor an interface with addresses; `ip address` lists them");
+  }
   return found;
 }
 
-std::vector<address> addresses_of(const Token& token) {
-  boost::system::error_code error;
-  const address parsed = boost::asio::ip::make_address(token.text, error);
-  if (!error) return {parsed};
-  std::vector<address> found = interface_addresses(token.text);
-  if (found.empty()) {
-    throw ConfigError(token.at, "bind: '" + token.text +
-                                    "' is neither an address nor an interface with addresses; see "
-                                    "`ip address` for what there is");
+std::vector<address> addresses_of(std::span<const Token> tokens, Environment& environment) {
+  std::vector<address> all;
+  for (const Token& token : tokens) {
+    environment.problems.attempt([&] {
+      for (const address& a : addresses_of(token, environment)) all.push_back(a);
+    });
   }
-  return found;
+  return all;
 }
 
 }  // namespace
 
-std::vector<address> bound_addresses(const ServerBlock& block) {
+std::vector<address> bound_addresses(const ServerBlock& block, Environment& environment) {
+  Problems& problems = environment.problems;
   std::vector<address> all;
-  const auto add = [&all](const address& a) {
-    if (std::find(all.begin(), all.end(), a) == all.end()) all.push_back(a);
+  std::set<address> known;
+  const auto add = [&](const address& a) {
+    if (known.insert(a).second) all.push_back(a);
   };
   bool any = false;
   for (const Directive& directive : block.directives) {
     if (directive.name.text != "bind") continue;
     any = true;
-    require_arguments(directive, 1, kAnyNumber, "bind ADDRESS…");
-    std::vector<address> except;
+    problems.attempt([&] { require_arguments(directive, 1, kAnyNumber, "bind ADDRESS…"); });
+    std::set<address> except;
     for (const Directive& property : directive.block) {
       static constexpr std::string_view kKnown[] = {"except"};
-      if (property.name.text != "except") fail_unknown_property(property, "bind", kKnown);
-      require_arguments(property, 1, kAnyNumber, "except ADDRESS…");
-      for (const Token& token : property.args) {
-        for (const address& a : addresses_of(token)) except.push_back(a);
-      }
+      problems.attempt([&] {
+        if (property.name.text != "except") fail_unknown_property(property, "bind", kKnown);
+        require_arguments(property, 1, kAnyNumber, "except ADDRESS…");
+        require_no_block(property);
+        const auto left_out = addresses_of(property.args, environment);
+        except = {left_out.begin(), left_out.end()};
+      });
     }
-    for (const Token& token : directive.args) {
-      for (const address& a : addresses_of(token)) {
-        if (std::find(except.begin(), except.end(), a) == except.end()) add(a);
-      }
+    for (const address& a : addresses_of(directive.args, environment)) {
+      if (!except.contains(a)) add(a);
     }
   }
   if (!any) {
@@ -82,7 +95,7 @@ std::vector<address> bound_addresses(const ServerBlock& block) {
   return all;
 }
 
-unsigned worker_count(const Corefile& corefile) {
+unsigned worker_count(const Corefile& corefile, Problems& problems) {
   // More threads than that only wait for each other.
   constexpr std::int64_t kMaxWorkers = 256;
   const Token* first = nullptr;
@@ -90,16 +103,17 @@ unsigned worker_count(const Corefile& corefile) {
   for (const ServerBlock& block : corefile.blocks) {
     for (const Directive& directive : block.directives) {
       if (directive.name.text != "workers") continue;
-      require_no_block(directive);
-      const Token& token = only_argument(directive, "workers N");
-      const auto n = static_cast<unsigned>(parse_integer(token, 1, kMaxWorkers));
-      if (first != nullptr && n != count) {
-        throw ConfigError(token.at, "workers " + token.text + " differs from workers " +
-                                        first->text + " at " + to_string(first->at) +
-                                        "; all server blocks share the workers: say it once");
-      }
-      first = &token;
-      count = n;
+      problems.attempt([&] {
+        require_no_block(directive);
+        const Token& token = only_argument(directive, "workers N");
+        const auto n = static_cast<unsigned>(parse_integer(token, 1, kMaxWorkers));
+        if (first != nullptr && n != count) {
+          fail(token, "differs from the " + first->text + " at " + to_string(first->at) +
+                          "; all server blocks share the workers: set it once");
+        }
+        first = &token;
+        count = n;
+      });
     }
   }
   return count;

@@ -1,92 +1,243 @@
-// cache [TTL] [ZONES…] {
-//   success CAPACITY [TTL] [MINTTL]   entries, the longest and the shortest time they are kept
-//   denial CAPACITY [TTL] [MINTTL]    the same for names and types that do not exist
-//   servfail DURATION                 how long failures are kept; 5s, 0 for not at all, at most 5m
-//   disable success|denial [ZONES…]   not kept at and below these
-//   keepttl                           TTLs do not count down
-// }
+// cache [TTL] [ZONES…] { OPTION… }
 #include <algorithm>
 
-#include "app/corefile/arguments.h"
+#include "app/corefile/options.h"
 #include "app/directives/directive.h"
 #include "app/directives/stage_metrics.h"
-#include "dns/cache/cache_stage.h"
+#include "dns/query/ttl_bounds.h"
+#include "dns/resolve/cache_stage.h"
 
 namespace clusterdns::app {
 namespace {
 
-constexpr std::string_view kProperties[] = {"success", "denial", "servfail", "disable", "keepttl"};
-constexpr std::string_view kLater[] = {"prefetch", "serve_stale", "serve_stale_policy"};
-constexpr std::int64_t kMaxTtl = 0x7FFFFFFF;          // RFC 2181 section 8
-constexpr std::chrono::minutes kMaxServfail{5};      // RFC 2308 section 7.1
+constexpr std::int64_t kMaxTtl = 0x7FFFFFFF;     // RFC 2181 section 8
+constexpr std::chrono::minutes kMaxServfail{5};  // RFC 2308 section 7.1
+constexpr std::chrono::minutes kMaxRecheck{5};   // RFC 8767 section 5
+constexpr std::chrono::hours kMaxTime{24 * 365};
 
 std::uint32_t ttl_of(const Token& token, std::int64_t least) {
   return static_cast<std::uint32_t>(parse_integer(token, least, kMaxTtl));
 }
 
-bool is_number(const std::string& text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return c >= '0' && c <= '9'; });
+// What can only be meant as the TTL, right or wrong: `cache -5`, `cache 30s`.
+bool is_meant_as_ttl(std::string_view text) {
+  const bool sign = text.starts_with('-') || text.starts_with('+');
+  if (sign) text.remove_prefix(1);
+  return !text.empty() && text.front() >= '0' && text.front() <= '9' &&
+         text.find_first_of("./:") == std::string_view::npos;
 }
+
+// The stages of one block that forward, in their order.
+std::vector<std::shared_ptr<dns::ForwardStage>> forwards_of(const BlockId& block,
+                                                            const Environment& environment) {
+  std::vector<std::shared_ptr<dns::ForwardStage>> stages;
+  for (const ForwardOfBlock& each : environment.forwards) {
+    if (each.block == block) stages.push_back(each.stage);
+  }
+  return stages;
+}
+
+// The cache of that block before the reload, when it keeps the same, and answers of the same
+// upstreams; else nullptr.
+const CacheOfBlock* find_kept(const CacheOfBlock& wanted, const Environment& environment) {
+  if (environment.previous == nullptr) return nullptr;
+  for (const CacheOfBlock& each : environment.previous->caches) {
+    if (each.block == wanted.block && says_the_same(each.directive, wanted.directive) &&
+        forwards_of(wanted.block, environment) ==
+            forwards_of(wanted.block, *environment.previous)) {
+      return &each;
+    }
+  }
+  return nullptr;
+}
+
+// What the lines of the block are read into.
+struct Reading {
+  dns::CacheOptions options;
+  const ServerBlock& block;
+  bool rechecks = false;  // FAILURE_RECHECK was given
+};
+
+template <auto Member>
+void read_kind(const Directive& line, Reading& reading) {
+  dns::CacheOptions::Kind& kind = reading.options.*Member;
+  kind.capacity = static_cast<std::size_t>(
+      parse_integer(line.args[0], 0, std::int64_t{dns::kMaxCacheCapacity}));
+  if (line.args.size() > 1) kind.max_ttl = ttl_of(line.args[1], 1);
+  if (line.args.size() > 2) kind.min_ttl = ttl_of(line.args[2], 0);
+}
+
+void read_servfail(const Directive& line, Reading& reading) {
+  const auto time = parse_duration(line.args[0], BareDuration::Refused,
+                                   std::chrono::nanoseconds::zero(), kMaxServfail);
+  reading.options.servfail_ttl =
+      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(time).count());
+}
+
+void read_disable(const Directive& line, Reading& reading) {
+  static constexpr std::string_view kKinds[] = {"success", "denial"};
+  auto& except = parse_choice(line.args[0], kKinds) == "success" ? reading.options.success.except
+                                                                 : reading.options.denial.except;
+  except = {};  // the last line counts, as in CoreDNS
+  if (line.args.size() == 1) {
+    except.add(dns::Name());  // the root
+    return;
+  }
+  const std::vector<Token> listed(line.args.begin() + 1, line.args.end());
+  for (const std::string& zone : parse_zones(listed, reading.block)) {
+    except.add(zone_name(zone, line.args[1].at));
+  }
+}
+
+void read_prefetch(const Directive& line, Reading& reading) {
+  auto& prefetch = reading.options.prefetch;
+  prefetch = {};  // the last line counts
+  prefetch.amount = static_cast<std::uint32_t>(parse_integer(line.args[0], 0, kMaxTtl));
+  if (line.args.size() > 1) {
+    prefetch.gap_ns = parse_duration(line.args[1], BareDuration::Refused, {}, kMaxTime).count();
+  }
+  if (line.args.size() > 2) {
+    Token percent = line.args[2];
+    if (!percent.text.ends_with('%')) {
+      fail(percent, "has no percent sign; write it like 10%");
+    }
+    percent.text.pop_back();
+    prefetch.percent = static_cast<std::uint32_t>(parse_integer(percent, 10, 90));
+  }
+}
+
+// Whole seconds.
+std::uint32_t seconds_of(const Token& token, std::chrono::nanoseconds most) {
+  const auto time = parse_duration(token, BareDuration::Refused, {}, most);
+  if (time % std::chrono::seconds(1) != std::chrono::nanoseconds::zero()) {
+    fail(token, "is not a whole number of seconds");
+  }
+  return static_cast<std::uint32_t>(time / std::chrono::seconds(1));
+}
+
+void read_serve_stale(const Directive& line, Reading& reading) {
+  auto& stale = reading.options.stale;
+  const bool prefer_positive = stale.prefer_positive;
+  stale = {};  // the last line counts
+  stale.prefer_positive = prefer_positive;
+  stale.up_to = 3600;
+  reading.rechecks = false;
+  auto word = line.args.begin();
+  const auto next = [&] { return word == line.args.end() ? nullptr : &*word++; };
+  if (const Token* const time = next()) {
+    // A fraction of a second is none.
+    stale.up_to = static_cast<std::uint32_t>(
+        parse_duration(*time, BareDuration::Refused, {}, kMaxTime) / std::chrono::seconds(1));
+  }
+  if (const Token* const given = next()) {
+    Token mode = *given;
+    std::transform(mode.text.begin(), mode.text.end(), mode.text.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    static constexpr std::string_view kModes[] = {"immediate", "verify"};
+    stale.verify = parse_choice(mode, kModes) == "verify";
+  }
+  if (stale.verify) {
+    if (const Token* const patience = next()) {
+      stale.patience_ns = parse_duration(*patience, BareDuration::Refused, {}, kMaxTime).count();
+    }
+  }
+  if (const Token* const ttl = next()) stale.ttl = seconds_of(*ttl, std::chrono::seconds(kMaxTtl));
+  if (const Token* const recheck = next()) {
+    stale.recheck_ns = parse_duration(*recheck, BareDuration::Refused, {}, kMaxRecheck).count();
+    reading.rechecks = true;
+  }
+  if (const Token* const extra = next()) {
+    fail(*extra, "is one word too many; VERIFY_TIMEOUT goes with 'verify' only");
+  }
+}
+
+void read_stale_policy(const Directive& line, Reading& reading) {
+  static constexpr std::string_view kPolicies[] = {"prefer_positive"};
+  (void)parse_choice(line.args[0], kPolicies);
+  reading.options.stale.prefer_positive = true;
+}
+
+constexpr Option kOptions[] = {
+    option<&read_kind<&dns::CacheOptions::success>>(
+        "success", "CAPACITY [TTL] [MINTTL]",
+        "entries (1024 at least), longest time, shortest time in seconds", "9984, 3600, 5"),
+    option<&read_kind<&dns::CacheOptions::denial>>(
+        "denial", "CAPACITY [TTL] [MINTTL]", "the same for what does not exist", "9984, 1800, 5"),
+    option<&read_servfail>(
+        "servfail", "DURATION",
+        "how long failures of upstreams are kept, 5m at most, `0s` for not at all", "5s"),
+    option<&read_disable>("disable", "success|denial [ZONE…]", "not kept there"),
+    option<[](const Directive&, Reading& reading) { reading.options.keep_ttl = true; }>(
+        "keepttl", "", "TTLs do not count down"),
+    option<&read_prefetch>(
+        "prefetch", "AMOUNT [DURATION] [PERCENTAGE%]",
+        "names asked for so often, without a longer gap, are asked again when so much of their "
+        "time is left; 10 to 90",
+        "`0`; 1m, 10%"),
+    option<&read_serve_stale>(
+        "serve_stale",
+        "[DURATION] [immediate|verify] [VERIFY_TIMEOUT] [RESPONSE_TTL] [FAILURE_RECHECK]",
+        "answers are given for so long after their time, at once or after the upstream was asked "
+        "for VERIFY_TIMEOUT at most; their TTL; when an upstream that failed is asked again",
+        "not at all; 1h, immediate, 1.8s, 30s, as `servfail`"),
+    option<&read_stale_policy>("serve_stale_policy", "prefer_positive",
+                               "answers with data stay for that time although a later one has none",
+                               "", Option::Kind::Line, true),
+};
 
 }  // namespace
 
+std::span<const Option> cache_options() { return kOptions; }
+
 void set_up_cache(const Directive& directive, BlockSetup& setup) {
-  dns::CacheOptions options;
+  Reading reading{{}, setup.block};
+  dns::CacheOptions& options = reading.options;
   std::vector<Token> zones = directive.args;
-  if (!zones.empty() && is_number(zones.front().text)) {
-    options.success.max_ttl = options.denial.max_ttl = ttl_of(zones.front(), 1);
-    zones.erase(zones.begin());
-  }
-  for (const std::string& zone : parse_zones(zones, setup.block)) {
-    options.zones.push_back(zone_name(zone, directive.name.at));
-  }
-  for (const Directive& p : directive.block) {
-    const std::string& name = p.name.text;
-    if (name == "success" || name == "denial") {
-      require_arguments(p, 1, 3, name + " CAPACITY [TTL] [MINTTL]");
-      auto& kind = name == "success" ? options.success : options.denial;
-      kind.capacity = static_cast<std::size_t>(
-          parse_integer(p.args[0], 0, std::int64_t{dns::kMaxCacheCapacity}));
-      if (p.args.size() > 1) kind.max_ttl = ttl_of(p.args[1], 1);
-      if (p.args.size() > 2) kind.min_ttl = ttl_of(p.args[2], 0);
-    } else if (name == "servfail") {
-      options.servfail_ttl = static_cast<std::uint32_t>(
-          std::chrono::duration_cast<std::chrono::seconds>(
-              parse_duration(only_argument(p, "servfail DURATION"), BareDuration::Refused,
-                             std::chrono::nanoseconds::zero(), kMaxServfail))
-              .count());
-    } else if (name == "disable") {
-      require_arguments(p, 1, kAnyNumber, "disable success|denial [ZONES…]");
-      static constexpr std::string_view kKinds[] = {"success", "denial"};
-      auto& except = parse_choice(p.args[0], kKinds) == "success" ? options.success.except
-                                                                 : options.denial.except;
-      if (p.args.size() == 1) {
-        except.emplace_back();  // the root
-      } else {
-        const std::vector<Token> listed(p.args.begin() + 1, p.args.end());
-        for (const std::string& zone : parse_zones(listed, setup.block)) {
-          except.push_back(zone_name(zone, p.args[1].at));
-        }
-      }
-    } else if (name == "keepttl") {
-      require_bare(p);
-      options.keep_ttl = true;
-    } else if (std::find(std::begin(kLater), std::end(kLater), name) != std::end(kLater)) {
-      throw ConfigError(p.name.at, "cache: '" + name +
-                                       "' is an option of CoreDNS that is not built yet; remove it "
-                                       "to go on without");
-    } else {
-      fail_unknown_property(p, "cache", kProperties);
+  setup.environment.problems.attempt([&] {
+    if (!zones.empty() && is_meant_as_ttl(zones.front().text)) {
+      const Token ttl = zones.front();
+      zones.erase(zones.begin());
+      options.success.max_ttl = options.denial.max_ttl = ttl_of(ttl, 1);
     }
-    require_no_block(p);
+    refuse_option_names(zones, kOptions);
+    for (const std::string& zone : parse_zones(zones, setup.block)) {
+      options.zones.add(zone_name(zone, directive.name.at));
+    }
+  });
+  const OptionPlaces places =
+      read_options(directive, kOptions, setup.environment.problems, reading);
+  if (const auto policy = places.find("serve_stale_policy");
+      policy != places.end() && !places.contains("serve_stale")) {
+    setup.environment.problems.error(policy->second,
+                                     "needs 'serve_stale' in the same block; add it");
+  }
+  if (!reading.rechecks) {
+    options.stale.recheck_ns = std::int64_t{options.servfail_ttl} * 1'000'000'000;
   }
   std::string labels;
-  for (const dns::Name& zone : options.zones) labels += (labels.empty() ? "" : ",") + zone.to_text();
-  auto cache = std::make_shared<dns::AnswerCache>(std::move(options), setup.environment.reclaim);
-  setup.environment.collectors.push_back(cache_metrics(cache, setup.server, std::move(labels)));
-  setup.route.cache = cache;
-  setup.route.stages.push_back(std::make_shared<dns::CacheStage>(std::move(cache)));
+  for (std::size_t i = 0; i < options.zones.size(); ++i) {
+    labels += (labels.empty() ? "" : ",") + dns::name_to_text(options.zones[i]);
+  }
+  setup.route.ttl_bounds = std::make_shared<dns::TtlBounds>(
+      dns::TtlBounds{options.zones, options.success.max_ttl, options.denial.max_ttl});
+  CacheOfBlock made{setup.id(), directive, {}, {}};
+  made.cache = std::make_shared<dns::AnswerCache>(std::move(options), setup.environment.reclaim);
+  made.stage = std::make_shared<dns::CacheStage>(made.cache);
+  setup.route.stages.push_back(made.stage);
+  // Whether the one before the reload goes on is known when its upstreams are.
+  setup.finish.push_back([&setup, made = std::move(made), labels = std::move(labels)] {
+    Environment& environment = setup.environment;
+    CacheOfBlock cache = made;
+    if (const CacheOfBlock* const before = find_kept(cache, environment)) {
+      const auto place =
+          std::find(setup.route.stages.begin(), setup.route.stages.end(), cache.stage);
+      *place = before->stage;
+      cache = *before;
+    }
+    setup.route.cache = cache.cache;
+    environment.collectors.push_back(cache_metrics(cache.cache, setup.server, labels));
+    environment.caches.push_back(std::move(cache));
+  });
 }
 
 }  // namespace clusterdns::app

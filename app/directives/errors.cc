@@ -1,30 +1,26 @@
-// errors {
-//   consolidate DURATION REGEXP [warning|error|info|debug] [show_first]
-//   stacktrace                                                          no effect: there is none
-// }
+// errors [stdout] { OPTION… }
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <regex>
 
 #include <boost/asio/steady_timer.hpp>
 
-#include "app/corefile/arguments.h"
+#include "app/base/go_duration.h"
+#include "app/corefile/options.h"
 #include "app/directives/directive.h"
-#include "app/go_duration.h"
+#include "dns/query/expression.h"
 #include "dns/wire/message_reader.h"
 
 namespace clusterdns::app {
 namespace {
 
-// Go's limit for the same expression is 10,000 octets; std::regex is recursive, and what it is
-// matched against is short, so less is enough and safer.
-constexpr std::size_t kMaxExpression = 1000;
-
 // Errors that one expression matches: counted, and said once a period.
 struct Pattern {
+  Pattern(std::string the_text, dns::Expression the_expression, std::chrono::nanoseconds the_period)
+      : text(std::move(the_text)), expression(std::move(the_expression)), period(the_period) {}
+
   std::string text;
-  std::regex expression;
+  dns::Expression expression;
   std::chrono::nanoseconds period;
   spdlog::level::level_enum level = spdlog::level::err;
   bool show_first = false;
@@ -48,9 +44,7 @@ class ErrorLog final : public dns::AnswerObserver {
     try {
       auto level = spdlog::level::err;
       for (const auto& pattern : patterns_) {
-        if (!std::regex_search(event.cause.begin(), event.cause.end(), pattern->expression)) {
-          continue;
-        }
+        if (!pattern->expression.matches(event.cause)) continue;
         if (consolidate(pattern, worker)) return;
         level = pattern->level;
         break;
@@ -75,8 +69,7 @@ class ErrorLog final : public dns::AnswerObserver {
   bool consolidate(const std::shared_ptr<Pattern>& pattern, dns::WorkerContext& worker) {
     if (pattern->count.fetch_add(1, std::memory_order_relaxed) != 0) return true;
     if (worker.io != nullptr) {
-      const auto timer =
-          std::make_shared<boost::asio::steady_timer>(*worker.io, pattern->period);
+      const auto timer = std::make_shared<boost::asio::steady_timer>(*worker.io, pattern->period);
       timer->async_wait([timer, pattern, logger = logger_](const boost::system::error_code& error) {
         if (!error) say(*logger, *pattern);
       });
@@ -88,30 +81,12 @@ class ErrorLog final : public dns::AnswerObserver {
   std::vector<std::shared_ptr<Pattern>> patterns_;
 };
 
+constexpr std::string_view kConsolidate = "DURATION REGEXP [warning|error|info|debug] [show_first]";
+
 std::shared_ptr<Pattern> parse_consolidate(const Directive& property) {
-  constexpr std::string_view kUsage =
-      "consolidate DURATION REGEXP [warning|error|info|debug] [show_first]";
-  require_arguments(property, 2, 4, kUsage);
-  require_no_block(property);
-  auto pattern = std::make_shared<Pattern>();
-  pattern->period = parse_duration(property.args[0]);
-  const Token& expression = property.args[1];
-  pattern->text = expression.text;
-  if (pattern->text.size() > kMaxExpression) {
-    throw ConfigError(expression.at, "errors: the expression has " +
-                                         std::to_string(pattern->text.size()) +
-                                         " octets; 1000 are the most");
-  }
-  try {
-    // Go's flag for both cases alike, the only one that is common.
-    const bool any_case = pattern->text.starts_with("(?i)");
-    auto flags = std::regex::ECMAScript | std::regex::optimize;
-    if (any_case) flags |= std::regex::icase;
-    pattern->expression = std::regex(pattern->text.substr(any_case ? 4 : 0), flags);
-  } catch (const std::regex_error& error) {
-    throw ConfigError(expression.at, "errors: '" + expression.text +
-                                         "' is no regular expression: " + error.what());
-  }
+  const auto period = parse_duration(property.args[0]);
+  const auto pattern =
+      std::make_shared<Pattern>(property.args[1].text, parse_expression(property.args[1]), period);
   for (std::size_t i = 2; i < property.args.size(); ++i) {
     const Token& token = property.args[i];
     static constexpr std::string_view kWords[] = {"warning", "error", "info", "debug",
@@ -122,8 +97,8 @@ std::shared_ptr<Pattern> parse_consolidate(const Directive& property) {
       continue;
     }
     if (i != 2) {
-      throw ConfigError(token.at, "errors: the level stands before show_first, and once; write " +
-                                      std::string(kUsage));
+      fail(token, "is a level; there is only one, before show_first: write `consolidate " +
+                      std::string(kConsolidate) + "`");
     }
     pattern->level = word == "warning" ? spdlog::level::warn
                      : word == "info"  ? spdlog::level::info
@@ -133,25 +108,28 @@ std::shared_ptr<Pattern> parse_consolidate(const Directive& property) {
   return pattern;
 }
 
+using Patterns = std::vector<std::shared_ptr<Pattern>>;
+
+constexpr Option kOptions[] = {
+    option<[](const Directive& line, Patterns& patterns) {
+      patterns.push_back(parse_consolidate(line));
+    }>("consolidate", kConsolidate,
+       "errors that match are counted and logged together, once a DURATION"),
+    idle_option("stacktrace", "", "accepted, and without effect"),
+};
+
 }  // namespace
 
+std::span<const Option> errors_options() { return kOptions; }
+
 void set_up_errors(const Directive& directive, BlockSetup& setup) {
+  Patterns patterns;
+  read_options(directive, kOptions, setup.environment.problems, patterns);
   require_arguments(directive, 0, 1, "errors [stdout]");
   if (!directive.args.empty()) {
     // Older Corefiles name the only place there is.
     static constexpr std::string_view kPlaces[] = {"stdout"};
     (void)parse_choice(directive.args[0], kPlaces);
-  }
-  std::vector<std::shared_ptr<Pattern>> patterns;
-  for (const Directive& property : directive.block) {
-    if (property.name.text == "consolidate") {
-      patterns.push_back(parse_consolidate(property));
-    } else if (property.name.text == "stacktrace") {
-      require_bare(property);
-    } else {
-      static constexpr std::string_view kKnown[] = {"consolidate", "stacktrace"};
-      fail_unknown_property(property, "errors", kKnown);
-    }
   }
   setup.route.observers.push_back(
       std::make_shared<ErrorLog>(setup.environment.logger, std::move(patterns)));

@@ -1,28 +1,19 @@
-// forward FROM TO… {
-//   except ZONE…                        names that are not forwarded
-//   policy random|round_robin|sequential  which upstream is asked first
-//   force_tcp                           asks over TCP
-//   prefer_udp                          asks over UDP even when the client came over TCP; as always
-//   max_concurrent N                    queries under way at once; more are REFUSED
-//   max_fails N                         silent requests in a row that make an upstream dead; 2, 0 never
-//   health_check DURATION [no_rec] [domain FQDN]  how a dead upstream is asked whether it is back
-//   expire DURATION                     idle TCP connections are closed; 10s
-//   max_age DURATION                    TCP connections are made anew
-//   read_timeout DURATION               silence after which the next upstream is asked too
-//   max_connect_attempts N              requests to upstreams for one query
-//   failfast_all_unhealthy_upstreams    SERVFAIL at once while all are dead
-//   failover RCODE…                     such replies make us ask the next upstream
-//   next RCODE…, next_on_nodata         such replies make us ask the next `forward`
-//   clients CIDR…                       whose names are forwarded; loopback, link-local, private
-// }
+// forward FROM TO… { OPTION… }
 //
-// TO is an address with an optional port, or a file in the form of resolv.conf.
+// TO is an address with an optional port, alone or after tls://, a host name, or a file in the form
+// of resolv.conf.
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
-#include "app/corefile/arguments.h"
+#include "app/corefile/options.h"
+#include "app/corefile/paths.h"
 #include "app/directives/directive.h"
+#include "app/directives/dnstap.h"
+#include "app/directives/last_good.h"
 #include "app/directives/stage_metrics.h"
+#include "app/directives/tls_files.h"
+#include "app/directives/upstream_lookups.h"
 #include "dns/forward/forward_stage.h"
 #include "dns/forward/upstream_address.h"
 #include "dns/wire/message_reader.h"
@@ -30,13 +21,6 @@
 namespace clusterdns::app {
 namespace {
 
-constexpr std::string_view kProperties[] = {
-    "except",         "policy",   "force_tcp",      "prefer_udp",           "max_concurrent",
-    "max_fails",      "expire",   "health_check",   "max_idle_conns",       "max_age",
-    "read_timeout",   "failover", "next_on_nodata", "max_connect_attempts", "next",
-    "failfast_all_unhealthy_upstreams", "clients"};
-constexpr std::string_view kLater[] = {"tls", "tls_servername", "doh_method", "source_address",
-                                       "resolver"};
 // CoreDNS's.
 constexpr std::chrono::milliseconds kHealthCheckEvery{500};
 // A health check costs the upstream a query from each worker.
@@ -46,6 +30,12 @@ constexpr std::chrono::hours kLongest{24};
 constexpr std::int64_t kMaxConcurrent = 1'000'000;
 constexpr std::int64_t kMaxFails = 1'000;
 constexpr std::int64_t kMaxAttempts = 1'000;
+// With `policy latency`.
+constexpr int kUsualHedge = 95;
+// What all names of upstreams may take together: a start waits as long as a resolver would, and
+// where names are served already nothing may wait long.
+constexpr std::chrono::milliseconds kLookUpAtStart{5'000};
+constexpr std::chrono::milliseconds kLookUpAtReload{2'000};
 
 std::chrono::milliseconds milliseconds_of(const Token& token, std::chrono::milliseconds least) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -54,7 +44,6 @@ std::chrono::milliseconds milliseconds_of(const Token& token, std::chrono::milli
 
 // Bits of the rcodes that are named.
 std::uint16_t rcodes_of(const Directive& p, bool success) {
-  require_arguments(p, 1, kAnyNumber, p.name.text + " RCODE…");
   unsigned bits = 0;
   for (const Token& token : p.args) {
     unsigned rcode = 0;
@@ -62,9 +51,9 @@ std::uint16_t rcodes_of(const Directive& p, bool success) {
       ++rcode;
     }
     if (rcode == 16 || (rcode == 0 && !success)) {
-      throw ConfigError(token.at, p.name.text + ": '" + token.text +
-                                      "' is no rcode for this; write for example SERVFAIL, "
-                                      "NXDOMAIN or REFUSED");
+      fail(token,
+           "is not an rcode that counts here; write, for example, SERVFAIL, NXDOMAIN or "
+           "REFUSED");
     }
     bits |= 1u << rcode;
   }
@@ -72,67 +61,218 @@ std::uint16_t rcodes_of(const Directive& p, bool success) {
 }
 
 constexpr std::string_view kLoopAdvice =
-    "it is not asked any more; name another upstream in `forward` (a Kubernetes node: see that the "
-    "kubelet's resolvConf does not name this server or a local stub that asks it)";
+    "it is no longer asked; name another upstream in `forward` (on a Kubernetes node: make sure "
+    "that the kubelet's resolvConf names neither this server nor a local stub that asks it)";
 
-std::vector<dns::Endpoint> listening(const Environment& environment) {
-  std::vector<dns::Endpoint> all;
-  for (const auto& listen : environment.listens) {
-    all.push_back(dns::make_endpoint(listen.address, listen.port));
+// Tells the upstreams whose queries would come back to the server block that they are of: which
+// take them to a listener of ours, where the longest zone is that block's. One that serves them at
+// another address, or as another zone, is an upstream as good as any. Loops by way of several
+// blocks are found by probes, as all others.
+class OwnBlock {
+ public:
+  OwnBlock(const BlockSetup& setup, const dns::ZoneSet& from) : setup_(setup), from_(from) {
+    for (const auto& listen : setup.environment.listens) {
+      listens_.push_back(dns::make_endpoint(listen.address, listen.port));
+      with_tls_.push_back(listens_.back());
+      // Port 0 is nobody's: who speaks plain DNS to a listener with TLS, or the other way round, or
+      // either to one for HTTPS, does not come back.
+      (listen.tls ? listens_ : with_tls_).back().port = 0;
+      if (listen.https) with_tls_.back().port = 0;
+    }
   }
-  return all;
-}
 
-void add_upstreams(const Token& token, BlockSetup& setup, std::vector<dns::Endpoint>& upstreams) {
-  Environment& environment = setup.environment;
-  const std::vector<dns::Endpoint> listens = listening(environment);
-  std::string error;
-  boost::system::error_code no_address;
-  (void)boost::asio::ip::make_address(token.text, no_address);
-  std::error_code no_file;
-  const bool in_this_folder = no_address && token.text.find(':') == std::string::npos &&
-                              std::filesystem::is_regular_file(token.text, no_file);
-  if ((in_this_folder || token.text.find('/') != std::string::npos) && !token.text.starts_with("dns://") &&
-      token.text.find("://") == std::string::npos) {
-    const auto machine = dns::machine_upstreams(
-        token.text, std::string(dns::kResolvedUpstreams), listens, &error);
-    if (!machine) throw ConfigError(token.at, "forward: " + error);
+  [[nodiscard]] bool is_asked_by(const dns::UpstreamServer& upstream) const {
+    const auto listener = dns::find_listener(
+        upstream, upstream.tls != nullptr ? with_tls_ : listens_, setup_.environment.interfaces);
+    if (!listener) return false;
+    const ListenerZones& zones = setup_.environment.zones_at[*listener];
+    const auto comes_back = [&](dns::NameView zone) {
+      return zones.block_of(zone) == &setup_.block;
+    };
+    // What is forwarded: of a zone of the block and one of `forward`, the one that is in the other.
+    for (const ZoneKey& key : setup_.block.keys) {
+      const dns::Name zone = zone_name(key.zone, key.at);
+      for (std::size_t i = 0; i < from_.size(); ++i) {
+        if (dns::has_suffix_ignoring_case(zone.view(), from_[i])) {
+          if (comes_back(zone.view())) return true;
+        } else if (dns::has_suffix_ignoring_case(from_[i], zone.view()) && comes_back(from_[i])) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+ private:
+  const BlockSetup& setup_;
+  const dns::ZoneSet& from_;
+  std::vector<dns::Endpoint> listens_;
+  std::vector<dns::Endpoint> with_tls_;
+};
+
+struct Reading {
+  dns::ForwardStage::Options options = {};
+  const ServerBlock& block;
+  std::optional<Directive> tls = {};
+  std::optional<Token> server_name = {};
+  std::optional<dns::HedgeTiming> hedge = {};
+  std::string resolvers = {};  // as look_up_with_cares() takes them
+};
+
+// Reads what stands for upstreams.
+class Upstreams {
+ public:
+  Upstreams(BlockSetup& setup, Reading& reading)
+      : setup_(setup),
+        environment_(setup.environment),
+        reading_(reading),
+        forward_(reading.options.forward),
+        own_(setup, reading.options.zones) {}
+
+  void add(const Token& token) {
+    std::string error;
+    if (is_upstream_file(token.text)) return add_file(token);
+    const auto upstream = dns::parse_upstream(token.text, &error);
+    if (!upstream) fail(token.at, error);
+    dns::UpstreamServer server(upstream->endpoint);
+    if (upstream->tls) {
+      any_tls_ = true;
+      if (!upstream->server_name.empty() && reading_.server_name) {
+        fail(token, "names its certificate, and so does `tls_servername`; write one of both");
+      }
+      server.server_name =
+          reading_.server_name ? reading_.server_name->text : upstream->server_name;
+      server.tls = tls(token);
+    }
+    if (upstream->host.empty()) return add_server(token, std::move(server));
+    // Nothing is asked while only checking.
+    if (environment_.check_only || environment_.elsewhere) return;
+    if (server.server_name.empty()) server.server_name = upstream->host;
+    if (server.server_name.back() == '.') server.server_name.pop_back();
+    for (const auto& address : look_up(token, upstream->host)) {
+      static_cast<dns::Endpoint&>(server) = dns::make_endpoint(address, upstream->endpoint.port);
+      add_server(token, server);
+    }
+  }
+
+  // What is said of TLS, and means nothing.
+  void warn_of_idle_tls(const Directive& directive) {
+    if (any_tls_ || (!reading_.tls && !reading_.server_name)) return;
+    const Position& at = reading_.tls ? reading_.tls->name.at : reading_.server_name->at;
+    // What has another scheme in front is refused where it stands.
+    std::string first = directive.args.size() > 1 ? directive.args[1].text : "ADDRESS";
+    if (const auto scheme = first.find("://"); scheme != std::string::npos) {
+      first.erase(0, scheme + 3);
+    }
+    environment_.problems.warn(
+        at,
+        "is without effect, since no upstream is asked over TLS; write tls:// "
+        "before its address, as in tls://" +
+            first);
+  }
+
+  // nullptr: no upstream is asked over TLS.
+  [[nodiscard]] const std::shared_ptr<TlsFiles>& tls_files() const { return files_; }
+  [[nodiscard]] const std::shared_ptr<dns::TlsContexts>& tls_contexts() const { return contexts_; }
+
+ private:
+  void add_server(const Token& token, dns::UpstreamServer server) {
+    if (own_.is_asked_by(server)) return refuse_self(token, server);
+    if (forward_.source && forward_.source->is_v6() != server.v6) {
+      environment_.problems.warn(
+          token.at, server.to_string() + " cannot be asked from the `source_address` " +
+                        forward_.source->to_string() + ", which is of the other family; left out");
+      return;
+    }
+    const auto same = [&](const dns::UpstreamServer& other) { return server.same_as(other); };
+    if (std::any_of(forward_.upstreams.begin(), forward_.upstreams.end(), same)) return;
+    forward_.upstreams.push_back(std::move(server));
+  }
+
+  void add_file(const Token& token) {
+    if (environment_.elsewhere) return;
+    const std::string path = expand_path(token.text).string();
+    std::optional<dns::MachineUpstreams> machine;
+    try {
+      // What leads back to us depends on the block.
+      machine = or_last_good(
+          environment_, "forward " + path + " of " + setup_.server + setup_.block.keys.front().zone,
+          [&] {
+            std::string error;
+            machine = dns::machine_upstreams(
+                path, std::string(dns::kResolvedUpstreams),
+                [this](const dns::Endpoint& upstream) { return own_.is_asked_by(upstream); },
+                &error);
+            if (!machine) fail(token.at, error);
+            if (machine->upstreams.empty()) fail(token.at, machine->path + " names no upstream");
+            return *machine;
+          });
+    } catch (const ConfigError&) {
+      if (!machine) throw;  // it cannot be read
+    }
     for (const std::string& warning : machine->warnings) {
-      environment.logger->warn("plugin/forward: {}", warning);
+      environment_.problems.warn(token.at, warning);
     }
     for (const dns::Endpoint& self : machine->ourselves) {
-      environment.logger->warn(
-          "plugin/forward: {} names {}, which is this server itself; left out", machine->path,
-          self.to_string());
+      environment_.problems.warn(token.at, machine->path + " names " + self.to_string() +
+                                               ", which is this server itself; left out");
     }
-    upstreams.insert(upstreams.end(), machine->upstreams.begin(), machine->upstreams.end());
+    for (const dns::Endpoint& upstream : machine->upstreams) add_server(token, upstream);
     if (machine->upstreams.empty()) {
-      environment.logger->warn(
-          "plugin/forward: {} names no upstream; names outside the cluster end in SERVFAIL",
-          machine->path);
+      environment_.problems.warn(
+          token.at,
+          machine->path + " names no upstream; names outside the cluster end in SERVFAIL");
     }
-    return;
   }
-  const auto upstream = dns::parse_upstream(token.text, &error);
-  if (!upstream) throw ConfigError(token.at, "forward: " + error);
-  if (dns::is_self(*upstream, listens)) {
+
+  void refuse_self(const Token& token, const dns::Endpoint& upstream) {
     // The rest of the configuration is worth having without it; who checks, wants to know.
-    if (environment.check_only || setup.loop == LoopAction::Fatal) {
-      throw ConfigError(token.at, "forward: " + upstream->to_string() +
-                                      " is this server itself, so that every query would loop; name "
-                                      "another upstream");
+    if (environment_.check_only || setup_.loop == LoopAction::Fatal) {
+      fail(token.at, upstream.to_string() +
+                         " is this server itself, so that every query would loop; name another "
+                         "upstream");
     }
-    environment.logger->error(
+    environment_.logger->error(
         "plugin/loop: Loop ({} -> :{}) detected for zone \"{}\": this upstream is this server "
         "itself; {}",
-        upstream->to_string(), upstream->port, setup.block.keys.front().zone, kLoopAdvice);
-    return;
+        upstream.to_string(), upstream.port, setup_.block.keys.front().zone, kLoopAdvice);
   }
-  upstreams.push_back(*upstream);
-}
+
+  // As the name stands there, before any search list is tried.
+  std::vector<boost::asio::ip::address> look_up(const Token& token, const std::string& host) {
+    return or_last_good(environment_, "forward " + host + " by " + reading_.resolvers, [&] {
+      const auto limit = environment_.previous == nullptr ? kLookUpAtStart : kLookUpAtReload;
+      const auto found = UpstreamLookups::of(environment_).wait({host, reading_.resolvers}, limit);
+      if (found.addresses.empty()) {
+        fail(token, "is no file, and no address is found for it as a name (" +
+                        (found.error ? found.error.message() : std::string("no records")) +
+                        "); write an address, or a `resolver` that knows it");
+      }
+      return found.addresses;
+    });
+  }
+
+  std::shared_ptr<dns::TlsContexts> tls(const Token& token) {
+    if (contexts_ != nullptr || environment_.elsewhere) return contexts_;
+    static const std::vector<Token> none;
+    files_ = std::make_shared<TlsFiles>(reading_.tls ? reading_.tls->args : none, setup_.root,
+                                        reading_.tls ? reading_.tls->name.at : token.at, "forward",
+                                        &dns::TlsContext::for_client, environment_.logger);
+    contexts_ = std::make_shared<dns::TlsContexts>(files_->load_or_last(environment_));
+    return contexts_;
+  }
+
+  BlockSetup& setup_;
+  Environment& environment_;
+  Reading& reading_;
+  dns::ForwardOptions& forward_;
+  const OwnBlock own_;
+  bool any_tls_ = false;  // one that is asked over TLS is named
+  std::shared_ptr<TlsFiles> files_;
+  std::shared_ptr<dns::TlsContexts> contexts_;
+};
 
 void read_health_check(const Directive& p, dns::ForwardOptions& forward) {
-  require_arguments(p, 1, 4, "health_check DURATION [no_rec] [domain FQDN]");
   forward.timings.probe_every = milliseconds_of(p.args[0], kLeastHealthCheckEvery);
   for (std::size_t i = 1; i < p.args.size(); ++i) {
     const Token& word = p.args[i];
@@ -142,109 +282,196 @@ void read_health_check(const Directive& p, dns::ForwardOptions& forward) {
       forward.health_name = zone_name(p.args[i + 1].text, p.args[i + 1].at);
       ++i;
     } else {
-      throw ConfigError(word.at, "health_check: '" + word.text +
-                                     "' is not expected here; write health_check DURATION [no_rec] "
-                                     "[domain FQDN]");
+      fail(word, "is not expected here; write `health_check DURATION [no_rec] [domain FQDN]`");
     }
   }
 }
 
+void read_policy(const Directive& line, Reading& reading) {
+  static constexpr std::string_view kPolicies[] = {"random", "round_robin", "sequential",
+                                                   "latency"};
+  const std::string_view policy = parse_choice(line.args[0], kPolicies);
+  reading.options.forward.policy = policy == "random"        ? dns::ForwardPolicy::Random
+                                   : policy == "round_robin" ? dns::ForwardPolicy::RoundRobin
+                                   : policy == "sequential"  ? dns::ForwardPolicy::Sequential
+                                                             : dns::ForwardPolicy::Latency;
+}
+
+// off|pN|DURATION
+void read_hedge(const Directive& line, Reading& reading) {
+  const Token& word = line.args[0];
+  dns::HedgeTiming& hedge = reading.hedge.emplace();
+  if (word.text == "off") return;
+  if (!word.text.starts_with('p')) {
+    hedge.after = milliseconds_of(word, std::chrono::milliseconds(1));
+    return;
+  }
+  Token number = word;
+  number.text.erase(0, 1);
+  hedge.percentile = static_cast<int>(parse_integer(number, 1, 99));
+}
+
+constexpr Option kOptions[] = {
+    option<[](const Directive& line, Reading& reading) {
+      for (const std::string& zone : parse_zones(line.args, reading.block)) {
+        reading.options.excepts.add(zone_name(zone, line.name.at));
+      }
+    }>("except", "ZONE…", "names that are not forwarded"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.clients = address_ranges(line.args);
+    }>("clients", "CIDR…", "whose names are forwarded (not in CoreDNS)",
+       "who cannot be on the internet: private, shared, link-local, loopback"),
+    option<&read_policy>("policy", "random|round_robin|sequential|latency",
+                         "which upstream is asked first", "`random`"),
+    option<&read_hedge>("hedge", "off|pN|DURATION",
+                        "a question that takes longer than N in a hundred, or than this, is asked "
+                        "of the next upstream, too (not in CoreDNS)",
+                        "`p95` with `policy latency`, else `off`"),
+    option<[](const Directive&, Reading& reading) { reading.options.forward.prefer_tcp = true; }>(
+        "force_tcp", "", "asks over TCP"),
+    idle_option("prefer_udp", "", "asks over UDP, as always"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.max_concurrent =
+          static_cast<std::uint32_t>(parse_integer(line.args[0], 0, kMaxConcurrent));
+    }>("max_concurrent", "N", "queries under way at once; more are REFUSED", "no limit but memory"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.forward.max_fails =
+          static_cast<unsigned>(parse_integer(line.args[0], 0, kMaxFails));
+    }>("max_fails", "N",
+       "silent requests in a row after which an upstream is passed over and checked, `0` for never",
+       "2"),
+    option<[](const Directive& line, Reading& reading) {
+      read_health_check(line, reading.options.forward);
+    }>("health_check", "DURATION [no_rec] [domain FQDN]",
+       "how often, and by what name, it is asked whether it is back, while queries come and for 10 "
+       "s "
+       "after",
+       "0.5s"),
+    option<[](const Directive& line, Reading& reading) {
+      dns::ForwardTimings& timings = reading.options.forward.timings;
+      timings.retry_after = std::min(milliseconds_of(line.args[0], timings.tick), timings.give_up);
+    }>("read_timeout", "DURATION", "silence after which the next upstream is asked too", "1.2s"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.forward.max_attempts =
+          static_cast<unsigned>(parse_integer(line.args[0], 0, kMaxAttempts));
+    }>("max_connect_attempts", "N", "requests to upstreams for one query", "no limit but time"),
+    option<[](const Directive&, Reading& reading) { reading.options.forward.fail_fast = true; }>(
+        "failfast_all_unhealthy_upstreams", "", "SERVFAIL at once while health checks of all fail"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.forward.failover = rcodes_of(line, false);
+    }>("failover", "RCODE…",
+       "such replies make it ask the next upstream; SERVFAIL and REFUSED do so once anyway"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.next = rcodes_of(line, true);
+    }>("next", "RCODE…", "such replies make it ask the next `forward` of the block"),
+    option<[](const Directive&, Reading& reading) { reading.options.next_on_nodata = true; }>(
+        "next_on_nodata", "", "so does NOERROR without an answer"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.forward.timings.expire = milliseconds_of(line.args[0], {});
+    }>("expire", "DURATION", "idle TCP connections are closed", "10s"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.forward.timings.max_age = milliseconds_of(line.args[0], {});
+    }>("max_age", "DURATION", "TCP connections are made anew after this", "never"),
+    // A worker keeps one connection to an upstream, which carries all its questions.
+    option<[](const Directive& line, Reading&) {
+      (void)parse_integer(line.args[0], 0, kMaxConcurrent);
+    }>("max_idle_conns", "N",
+       "accepted, and without effect: each worker keeps one connection to an upstream"),
+    option<[](const Directive& line, Reading& reading) { reading.tls = line; }>(
+        "tls", "[CERT KEY] [CA]",
+        "of upstreams after tls://: our certificate and key, and the authorities that theirs must "
+        "be "
+        "signed by (PEM)",
+        "no certificate; the machine's authorities"),
+    option<[](const Directive& line, Reading& reading) {
+      std::string& name = (reading.server_name = line.args[0])->text;
+      if (!dns::is_server_name(name)) fail(line.args[0], "is not a host name");
+      if (name.back() == '.') name.pop_back();
+    }>("tls_servername", "NAME", "the name that their certificates must be for",
+       "the one behind `%` or the address"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.options.forward.source =
+          boost::asio::ip::make_address(parse_ip(line.args[0]).to_string());
+    }>("source_address", "IP", "the address that requests come from", "the kernel's choice"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.resolvers = resolver_list(line);
+    }>("resolver", "IP…", "whom upstreams given by name are looked up with", "the machine's"),
+    later_option("doh_method"),
+};
+
+// The stage of this block before the reload that forwards alike; nullptr when there is none. A file
+// that the directive names may say something else now.
+std::shared_ptr<dns::ForwardStage> find_kept(const Directive& directive,
+                                             const dns::ForwardOptions& options,
+                                             const BlockSetup& setup) {
+  const Environment& environment = setup.environment;
+  if (environment.previous == nullptr) return nullptr;
+  for (const ForwardOfBlock& each : environment.previous->forwards) {
+    const std::vector<dns::UpstreamServer>& upstreams = options.upstreams;
+    const auto& before = each.stage->options().forward.upstreams;
+    if (each.block != setup.id() || each.loop != setup.loop ||
+        each.stage->options().forward.taps != options.taps ||
+        !says_the_same(each.directive, directive) ||
+        !std::equal(before.begin(), before.end(), upstreams.begin(), upstreams.end(),
+                    [](const auto& a, const auto& b) { return a.same_as(b); })) {
+      continue;
+    }
+    const bool taken =
+        std::any_of(environment.forwards.begin(), environment.forwards.end(),
+                    [&](const ForwardOfBlock& other) { return other.stage == each.stage; });
+    if (!taken) return each.stage;
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+bool is_upstream_file(const std::string& to) {
+  if (to.find("://") != std::string::npos) return false;
+  if (to.find('/') != std::string::npos) return true;
+  boost::system::error_code no_address;
+  (void)boost::asio::ip::make_address(to, no_address);
+  std::error_code no_file;
+  return no_address && to.find(':') == std::string::npos &&
+         std::filesystem::is_regular_file(to, no_file);
+}
+
+std::span<const Option> forward_options() { return kOptions; }
 
 void set_up_forward(const Directive& directive, BlockSetup& setup) {
   require_arguments(directive, 2, dns::kMaxUpstreams + 1, "forward FROM TO…");
-  dns::ForwardStage::Options options;
+  Reading reading{.block = setup.block};
+  dns::ForwardStage::Options& options = reading.options;
   const std::vector<Token> from{directive.args[0]};
   const auto zones = parse_zones(from, setup.block);
-  if (zones.size() != 1) {
-    throw ConfigError(directive.args[0].at,
-                      "forward: '" + directive.args[0].text + "' is more than one zone; name one");
+  // Several when it is a network whose prefix ends within a label.
+  for (const std::string& zone : zones) {
+    options.zones.add(zone_name(zone, directive.args[0].at));
   }
-  options.zone = zone_name(zones[0], directive.args[0].at);
+  // First: they say how upstreams are looked up.
+  options.forward.timings.probe_every = kHealthCheckEvery;
+  read_options(directive, kOptions, setup.environment.problems, reading);
+  const bool by_latency = options.forward.policy == dns::ForwardPolicy::Latency;
+  options.forward.hedge =
+      reading.hedge.value_or(dns::HedgeTiming{by_latency ? kUsualHedge : 0, {}});
+  refuse_option_names(std::span(directive.args).subspan(1), kOptions);
+  Upstreams upstreams(setup, reading);
   for (std::size_t i = 1; i < directive.args.size(); ++i) {
-    add_upstreams(directive.args[i], setup, options.forward.upstreams);
+    setup.environment.problems.attempt([&] { upstreams.add(directive.args[i]); });
   }
+  upstreams.warn_of_idle_tls(directive);
   if (options.forward.upstreams.size() > dns::kMaxUpstreams) {
-    throw ConfigError(directive.name.at, "forward: more than " + std::to_string(dns::kMaxUpstreams) +
-                                             " upstreams; name fewer");
-  }
-  dns::ForwardTimings& timings = options.forward.timings;
-  timings.probe_every = kHealthCheckEvery;
-  for (const Directive& p : directive.block) {
-    const std::string& name = p.name.text;
-    if (name == "except") {
-      require_arguments(p, 1, kAnyNumber, "except ZONE…");
-      for (const std::string& zone : parse_zones(p.args, setup.block)) {
-        options.excepts.push_back(zone_name(zone, p.name.at));
-      }
-    } else if (name == "policy") {
-      static constexpr std::string_view kPolicies[] = {"random", "round_robin", "sequential"};
-      const std::string_view policy = parse_choice(only_argument(p, "policy NAME"), kPolicies);
-      options.forward.policy = policy == "random"        ? dns::ForwardPolicy::Random
-                               : policy == "round_robin" ? dns::ForwardPolicy::RoundRobin
-                                                         : dns::ForwardPolicy::Sequential;
-    } else if (name == "force_tcp") {
-      require_bare(p);
-      options.forward.prefer_tcp = true;
-    } else if (name == "prefer_udp") {
-      require_bare(p);
-    } else if (name == "max_concurrent") {
-      options.max_concurrent = static_cast<std::uint32_t>(
-          parse_integer(only_argument(p, "max_concurrent N"), 0, kMaxConcurrent));
-    } else if (name == "max_fails") {
-      options.forward.max_fails =
-          static_cast<unsigned>(parse_integer(only_argument(p, "max_fails N"), 0, kMaxFails));
-    } else if (name == "health_check") {
-      read_health_check(p, options.forward);
-    } else if (name == "expire") {
-      timings.expire = milliseconds_of(only_argument(p, "expire DURATION"), {});
-    } else if (name == "max_age") {
-      timings.max_age = milliseconds_of(only_argument(p, "max_age DURATION"), {});
-    } else if (name == "max_idle_conns") {
-      // A worker keeps one connection to an upstream, which carries all its questions.
-      (void)parse_integer(only_argument(p, "max_idle_conns N"), 0, kMaxConcurrent);
-    } else if (name == "read_timeout") {
-      timings.retry_after =
-          std::min(milliseconds_of(only_argument(p, "read_timeout DURATION"), timings.tick),
-                   timings.give_up);
-    } else if (name == "max_connect_attempts") {
-      options.forward.max_attempts = static_cast<unsigned>(
-          parse_integer(only_argument(p, "max_connect_attempts N"), 0, kMaxAttempts));
-    } else if (name == "failfast_all_unhealthy_upstreams") {
-      require_bare(p);
-      options.forward.fail_fast = true;
-    } else if (name == "failover") {
-      options.forward.failover = rcodes_of(p, false);
-    } else if (name == "next") {
-      options.next = rcodes_of(p, true);
-    } else if (name == "next_on_nodata") {
-      require_bare(p);
-      options.next_on_nodata = true;
-    } else if (name == "clients") {
-      require_arguments(p, 1, kAnyNumber, "clients CIDR…");
-      options.clients = dns::AddressRanges();
-      for (const Token& token : p.args) {
-        if (!options.clients.add(parse_cidr(token).to_string())) {
-          throw ConfigError(token.at, "forward: '" + token.text + "' is no address range");
-        }
-      }
-    } else if (std::find(std::begin(kLater), std::end(kLater), name) != std::end(kLater)) {
-      throw ConfigError(p.name.at, "forward: '" + name +
-                                       "' is an option of CoreDNS that is not built yet; remove it "
-                                       "to go on without");
-    } else {
-      fail_unknown_property(p, "forward", kProperties);
-    }
-    require_no_block(p);
+    fail(directive.name.at,
+         "more than " + std::to_string(dns::kMaxUpstreams) + " upstreams; name fewer");
   }
   options.probe_loops = setup.loop != LoopAction::Watch;
   options.on_loop = [logger = setup.environment.logger, zone = setup.block.keys.front().zone,
                      fatal = setup.loop == LoopAction::Fatal ? setup.environment.fatal : nullptr](
                         const dns::Endpoint& upstream, const dns::Endpoint& client,
                         const dns::Endpoint& local) {
-    const std::string what = "plugin/loop: Loop (" + client.to_string() + " -> :" +
-                             std::to_string(local.port) + ") detected for zone \"" + zone +
-                             "\": upstream " + upstream.to_string() +
+    const std::string what = "plugin/loop: Loop (" + client.to_string() +
+                             " -> :" + std::to_string(local.port) + ") detected for zone \"" +
+                             zone + "\": upstream " + upstream.to_string() +
                              " leads back to this server; ";
     if (fatal) {
       fatal(what + "name another upstream in `forward`");
@@ -252,7 +479,22 @@ void set_up_forward(const Directive& directive, BlockSetup& setup) {
       logger->error("{}{}", what, kLoopAdvice);
     }
   };
-  auto stage = std::make_shared<dns::ForwardStage>(std::move(options), setup.environment.workers);
+  options.forward.taps = taps_of(setup);
+  auto stage = find_kept(directive, options.forward, setup);
+  if (stage == nullptr) {
+    stage = std::make_shared<dns::ForwardStage>(std::move(options), setup.environment.workers);
+  }
+  if (const auto& files = upstreams.tls_files()) {
+    const auto& servers = stage->options().forward.upstreams;
+    const auto with_tls = std::find_if(servers.begin(), servers.end(),
+                                       [](const auto& server) { return server.tls != nullptr; });
+    if (with_tls != servers.end()) {
+      files->keep_current(with_tls->tls);
+      setup.environment.companions.push_back(files);
+      setup.environment.collectors.push_back(files->metrics());
+    }
+  }
+  setup.environment.forwards.push_back({setup.id(), directive, setup.loop, stage});
   setup.environment.collectors.push_back(forward_metrics(stage));
   setup.route.stages.push_back(std::move(stage));
 }

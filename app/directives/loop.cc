@@ -1,7 +1,7 @@
 // loop [fatal]
 //
-// Upstreams that lead back to this server are found at any time; with `loop` they are also looked for
-// at the start. `fatal` ends the program then.
+// Upstreams that lead back to this server are found at any time; with `loop` they are also looked
+// for at the start. `fatal` ends the program then.
 #include "app/corefile/arguments.h"
 #include "app/directives/directive.h"
 

@@ -1,5 +1,5 @@
 // ready [ADDRESS:PORT] { monitor until-ready|continuously }
-#include "app/corefile/arguments.h"
+#include "app/corefile/options.h"
 #include "app/directives/directive.h"
 
 namespace clusterdns::app {
@@ -8,24 +8,26 @@ namespace {
 // CoreDNS's.
 constexpr std::string_view kDefaultAddress = ":8181";
 
+constexpr Option kOptions[] = {
+    option<[](const Directive& line, AdminPlan& plan) {
+      static constexpr std::string_view kTypes[] = {"until-ready", "continuously"};
+      plan.ready_continuously = parse_choice(line.args[0], kTypes) == "continuously";
+    }>("monitor", "until-ready|continuously",
+       "whether it stays 200 once it was 200, or the sources are asked each time", "until-ready"),
+};
+
 }  // namespace
 
+std::span<const Option> ready_options() { return kOptions; }
+
 void set_up_ready(const Directive& directive, BlockSetup& setup) {
+  AdminPlan& plan = setup.environment.admin;
+  read_options(directive, kOptions, setup.environment.problems, plan);
   require_arguments(directive, 0, 1, "ready [ADDRESS:PORT]");
   const Token address = directive.args.empty()
                             ? Token{std::string(kDefaultAddress), directive.name.at}
                             : directive.args[0];
-  AdminPlan& plan = setup.environment.admin;
-  plan.addresses.emplace(address.text, parse_http_address(address));
-  plan.ready.insert(address.text);
-  for (const Directive& p : directive.block) {
-    static constexpr std::string_view kKnown[] = {"monitor"};
-    if (p.name.text != "monitor") fail_unknown_property(p, "ready", kKnown);
-    static constexpr std::string_view kTypes[] = {"until-ready", "continuously"};
-    const Token& type = only_argument(p, "monitor until-ready|continuously");
-    plan.ready_continuously = parse_choice(type, kTypes) == "continuously";
-    require_no_block(p);
-  }
+  plan.serve(address, plan.ready);
 }
 
 }  // namespace clusterdns::app

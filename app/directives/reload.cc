@@ -16,13 +16,13 @@ void set_up_reload(const Directive& directive, BlockSetup& setup) {
   if (!directive.args.empty()) {
     plan.interval = parse_duration(directive.args[0]);
     if (plan.interval < kMinInterval) {
-      throw ConfigError(directive.args[0].at, "reload: the interval is below 2s; give more");
+      fail(directive.args[0], "is too short; the shortest interval is 2s");
     }
   }
   if (directive.args.size() > 1) {
     plan.jitter = parse_duration(directive.args[1]);
     if (plan.jitter.count() != 0 && plan.jitter < kMinJitter) {
-      throw ConfigError(directive.args[1].at, "reload: the jitter is below 1s; give 0s or more");
+      fail(directive.args[1], "is too short; the shortest jitter is 1s, and 0s is none");
     }
   }
   plan.jitter = std::min(plan.jitter, plan.interval / 2);

@@ -25,8 +25,8 @@ std::string rcode_label(std::size_t rcode) {
 
 Metrics::Collector cache_metrics(std::shared_ptr<dns::AnswerCache> cache, std::string server,
                                  std::string zones) {
-  return [cache = std::move(cache), server = std::move(server),
-          zones = std::move(zones)](Exposition& out) {
+  const auto collect = [cache, server = std::move(server),
+                        zones = std::move(zones)](Exposition& out) {
     const auto totals = cache->totals();
     const Exposition::Labels all{{"server", server}, {"view", ""}, {"zones", zones}};
     out.counter("coredns_cache_requests_total", "The count of cache requests.", all,
@@ -35,12 +35,19 @@ Metrics::Collector cache_metrics(std::shared_ptr<dns::AnswerCache> cache, std::s
                 "The count of cache misses. Deprecated, derive misses from cache hits/requests "
                 "counters.",
                 all, number(totals.misses));
+    out.counter("coredns_cache_prefetch_total",
+                "The number of times the cache has prefetched a cached item.", all,
+                number(totals.refreshes));
+    out.counter("coredns_cache_served_stale_total",
+                "The number of requests served from stale cache entries.", all,
+                number(totals.served_stale));
     for (const auto kind : {dns::CacheKind::Success, dns::CacheKind::Denial}) {
       const auto index = static_cast<std::size_t>(kind);
-      const Exposition::Labels labels{{"server", server},
-                                      {"type", kind == dns::CacheKind::Success ? "success" : "denial"},
-                                      {"view", ""},
-                                      {"zones", zones}};
+      const Exposition::Labels labels{
+          {"server", server},
+          {"type", kind == dns::CacheKind::Success ? "success" : "denial"},
+          {"view", ""},
+          {"zones", zones}};
       out.gauge("coredns_cache_entries", "The number of elements in the cache.", labels,
                 number(cache->entries(kind)));
       out.counter("coredns_cache_hits_total", "The count of cache hits.", labels,
@@ -49,6 +56,7 @@ Metrics::Collector cache_metrics(std::shared_ptr<dns::AnswerCache> cache, std::s
                   number(totals.evictions[index]));
     }
   };
+  return {collect, cache};
 }
 
 Metrics::Collector hosts_metrics(std::shared_ptr<dns::HostsStage> stage, std::string path) {
@@ -61,7 +69,7 @@ Metrics::Collector hosts_metrics(std::shared_ptr<dns::HostsStage> stage, std::st
 }
 
 Metrics::Collector forward_metrics(std::shared_ptr<dns::ForwardStage> stage) {
-  return [stage = std::move(stage), bounds = duration_bounds()](Exposition& out) {
+  const auto collect = [stage, bounds = duration_bounds()](Exposition& out) {
     const auto totals = stage->totals();
     out.counter("coredns_forward_healthcheck_broken_total",
                 "Counter of the number of complete failures of the healthchecks.", {},
@@ -70,6 +78,26 @@ Metrics::Collector forward_metrics(std::shared_ptr<dns::ForwardStage> stage) {
                 "Counter of the number of queries rejected because the concurrent queries were at "
                 "maximum.",
                 {}, number(totals.rejected));
+    out.counter("clusterdns_forward_questions_total", "Questions for upstreams.", {},
+                number(totals.questions));
+    out.counter("clusterdns_forward_merged_total",
+                "Questions that waited for the answer to an equal one, which was under way.", {},
+                number(totals.merged));
+    out.counter("clusterdns_forward_failed_total", "Questions that no upstream answered.", {},
+                number(totals.failed));
+    out.counter("clusterdns_forward_shed_total",
+                "Queries that were refused, or given up for other clients, because too many octets "
+                "or requests waited for upstreams.",
+                {}, number(totals.over_limit));
+    out.counter("clusterdns_forward_invalid_replies_total",
+                "Messages of upstreams that were malformed or no answer to the question.", {},
+                number(totals.invalid));
+    out.counter("clusterdns_forward_hedged_total",
+                "Questions that were asked of a second upstream before the first was silent.", {},
+                number(totals.hedged));
+    out.counter("clusterdns_forward_timer_runs_total",
+                "Times that timers of waiting questions ran; they rest while none waits.", {},
+                number(totals.ticks));
     for (const auto& upstream : stage->upstream_totals()) {
       const std::string to = upstream.endpoint.to_string();
       const Exposition::Labels proxy{{"proxy_name", "forward"}, {"to", to}};
@@ -83,10 +111,11 @@ Metrics::Collector forward_metrics(std::shared_ptr<dns::ForwardStage> stage) {
       for (const auto transport : {dns::Transport::Udp, dns::Transport::Tcp}) {
         const auto index = static_cast<std::size_t>(transport);
         if (upstream.socket_opened[index] + upstream.socket_reused[index] == 0) continue;
-        const Exposition::Labels labels{
-            {"proto", transport == dns::Transport::Udp ? "udp" : "tcp"},
-            {"proxy_name", "forward"},
-            {"to", to}};
+        const Exposition::Labels labels{{"proto", upstream.tls                       ? "tcp-tls"
+                                                  : transport == dns::Transport::Udp ? "udp"
+                                                                                     : "tcp"},
+                                        {"proxy_name", "forward"},
+                                        {"to", to}};
         out.counter("coredns_proxy_conn_cache_hits_total",
                     "Counter of connection cache hits per upstream and protocol.", labels,
                     number(upstream.socket_reused[index]));
@@ -110,6 +139,7 @@ Metrics::Collector forward_metrics(std::shared_ptr<dns::ForwardStage> stage) {
       }
     }
   };
+  return {collect, stage};
 }
 
 }  // namespace clusterdns::app

@@ -1,0 +1,39 @@
+// Text with {…} in it that stands for what is known of a query, as `log` and the `extra` of
+// `dnstap` have it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dns/query/stage.h"
+
+namespace clusterdns::app {
+
+class QueryFormat {
+ public:
+  // {common} and {combined} stand for CoreDNS's two usual ones. What is no token is text.
+  explicit QueryFormat(std::string_view format);
+
+  // That of a query. Without a response what is about that is "-".
+  [[nodiscard]] std::string text(const dns::AnswerObserver::Event& event) const;
+  // It has no tokens.
+  [[nodiscard]] bool is_constant() const noexcept { return parts_.size() == 1; }
+
+  // What one token, without its braces, stands for.
+  [[nodiscard]] static std::string value(std::string_view token,
+                                         const dns::AnswerObserver::Event& event);
+  // The shortest decimal text, as Go's FormatFloat(x, 'f', -1, 64).
+  [[nodiscard]] static std::string seconds(std::int64_t ns);
+
+ private:
+  void add(std::string_view format);
+
+  std::vector<std::string> parts_;  // literal, token, literal, token, ...
+};
+
+inline constexpr std::string_view kCommonFormat =
+    "{remote}:{port} - {>id} \"{type} {class} {name} {proto} {size} {>do} {>bufsize}\" {rcode} "
+    "{>rflags} {rsize} {duration}";
+
+}  // namespace clusterdns::app

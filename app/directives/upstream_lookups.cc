@@ -1,0 +1,141 @@
+#include "app/directives/upstream_lookups.h"
+
+#include <algorithm>
+#include <boost/asio/error.hpp>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "app/corefile/arguments.h"
+#include "dns/forward/upstream_address.h"
+#include "registry/background.h"
+
+namespace clusterdns::app {
+namespace {
+
+namespace api = registry::kubernetes;
+using Clock = std::chrono::steady_clock;
+
+api::HostAddresses look_up(UpstreamLookups::Question question) {
+  auto& [host, servers] = question;
+  if (!host.ends_with('.')) host += '.';
+  if (!servers.empty()) return api::look_up_with_cares(host, servers.c_str(), api::kResolverLimit);
+  api::HostAddresses found = api::look_up_with_system(host);
+  // A hosts file has names without their final dot.
+  if (found.error == boost::asio::error::host_not_found) {
+    host.pop_back();
+    found = api::look_up_with_system(host);
+  }
+  return found;
+}
+
+}  // namespace
+
+// Shared with the threads.
+struct UpstreamLookups::State {
+  std::mutex mutex;
+  std::condition_variable ended;
+  std::set<Question> known;
+  std::deque<Question> waiting;
+  std::map<Question, api::HostAddresses> found;
+  std::size_t threads = 0;
+  std::optional<Clock::time_point> began;
+
+  void run() {
+    std::unique_lock lock(mutex);
+    while (!waiting.empty()) {
+      const Question question = std::move(waiting.front());
+      waiting.pop_front();
+      lock.unlock();
+      api::HostAddresses result;
+      try {
+        result = look_up(question);
+      } catch (const std::exception&) {
+        result = {boost::asio::error::no_memory, {}};
+      }
+      lock.lock();
+      found.emplace(question, std::move(result));
+      ended.notify_all();
+    }
+    --threads;
+  }
+};
+
+UpstreamLookups::UpstreamLookups() : state_(std::make_shared<State>()) {}
+
+UpstreamLookups::~UpstreamLookups() {
+  const std::lock_guard lock(state_->mutex);
+  state_->waiting.clear();
+}
+
+UpstreamLookups& UpstreamLookups::of(Environment& environment) {
+  for (const auto& companion : environment.companions) {
+    if (auto* const found = dynamic_cast<UpstreamLookups*>(companion.get())) return *found;
+  }
+  auto made = std::make_shared<UpstreamLookups>();
+  environment.companions.push_back(made);
+  return *made;
+}
+
+void UpstreamLookups::begin(const Question& question) {
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->known.insert(question).second) return;
+  if (!state_->began) state_->began = Clock::now();
+  state_->waiting.push_back(question);
+  if (state_->threads == kMaxUpstreamLookups) return;
+  ++state_->threads;
+  if (registry::run_detached([state = state_] { state->run(); }) || --state_->threads != 0) return;
+  // There is no thread at all.
+  state_->waiting.clear();
+  state_->found.emplace(question, api::HostAddresses{boost::asio::error::no_memory, {}});
+}
+
+api::HostAddresses UpstreamLookups::wait(const Question& question,
+                                         std::chrono::milliseconds limit) {
+  begin(question);
+  std::unique_lock lock(state_->mutex);
+  const auto is_there = [&] { return state_->found.contains(question); };
+  if (!state_->ended.wait_until(lock, *state_->began + limit, is_there)) {
+    return {boost::asio::error::timed_out, {}};
+  }
+  return state_->found.at(question);
+}
+
+std::string resolver_list(const Directive& line) {
+  std::string list;
+  for (const Token& server : line.args) {
+    list += (list.empty() ? "" : ",") + parse_host_port(server, dns::kDnsPort).to_string();
+  }
+  return list;
+}
+
+void prepare_lookups(const Corefile& corefile, Environment& environment) {
+  if (environment.check_only || environment.elsewhere) return;
+  UpstreamLookups& lookups = UpstreamLookups::of(environment);
+  for (const ServerBlock& block : corefile.blocks) {
+    for (const Directive& directive : block.directives) {
+      if (directive.name.text != "forward") continue;
+      std::string resolvers;
+      try {
+        for (const Directive& line : directive.block) {
+          if (line.name.text == "resolver") resolvers = resolver_list(line);
+        }
+      } catch (const ConfigError&) {
+        continue;  // `forward` says so
+      }
+      for (std::size_t i = 1; i < directive.args.size(); ++i) {
+        std::string ignored;
+        const std::string& text = directive.args[i].text;
+        if (is_upstream_file(text)) continue;
+        const auto upstream = dns::parse_upstream(text, &ignored);
+        if (!upstream || upstream->host.empty()) continue;
+        lookups.begin({upstream->host, resolvers});
+      }
+    }
+  }
+}
+
+}  // namespace clusterdns::app
