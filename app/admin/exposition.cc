@@ -46,7 +46,8 @@ std::string format_number(double value) {
   if (value == 0) return "0";
   // Go turns to an exponent below 1e-4 and from 1e6 on.
   char buffer[64];
-  auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
+  auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
   const std::string scientific(buffer, end);
   const std::size_t e = scientific.find('e');
   const int exponent = std::atoi(scientific.c_str() + e + 1);
@@ -122,7 +123,8 @@ std::string Exposition::text() const {
       std::uint64_t total = 0;
       for (std::size_t i = 0; i < value.counts.size(); ++i) {
         total += value.counts[i];
-        const std::string bound = i < family.bounds.size() ? format_number(family.bounds[i]) : "+Inf";
+        const std::string bound =
+            i < family.bounds.size() ? format_number(family.bounds[i]) : "+Inf";
         append_sample(text, name + "_bucket",
                       labels + (labels.empty() ? "" : ",") + "le=\"" + bound + "\"",
                       static_cast<double>(total));

@@ -20,7 +20,7 @@ class Exposition {
 
   void counter(std::string_view name, std::string_view help, const Labels& labels, double value);
   void gauge(std::string_view name, std::string_view help, const Labels& labels, double value);
-  // Of a moment in time: the latest counts, and is no sum.
+  // Of a moment in time: the latest counts, and is not a sum.
   void latest(std::string_view name, std::string_view help, const Labels& labels, double time);
   // `counts` has one element more than `bounds`, for what is beyond the last; they do not
   // accumulate.

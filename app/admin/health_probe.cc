@@ -12,9 +12,10 @@
 #include <chrono>
 #include <cstring>
 #include <string_view>
+#include <system_error>
 
-#include "app/go_duration.h"
-#include "dns/server/blocked_signals.h"
+#include "app/base/go_duration.h"
+#include "dns/concurrent/blocked_signals.h"
 
 namespace clusterdns::app {
 namespace {
@@ -23,6 +24,13 @@ constexpr int kEveryMs = 1000;
 constexpr int kTimeoutMs = 3000;  // CoreDNS's
 constexpr std::string_view kRequest =
     "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+// What ends the thread. Without one it could not be ended.
+dns::Descriptor event() {
+  dns::Descriptor fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return fd;
+}
 
 }  // namespace
 
@@ -44,34 +52,44 @@ HealthProbe::HealthProbe(const HttpAddress& at, std::shared_ptr<HealthFigures> f
       port_(at.port),
       figures_(std::move(figures)),
       logger_(std::move(logger)),
-      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      stop_(event()),
       thread_(dns::thread_without_signals([this] { run(); })) {}
 
 HealthProbe::~HealthProbe() {
   const std::uint64_t one = 1;
-  (void)!::write(stop_, &one, sizeof one);
+  (void)!::write(stop_.get(), &one, sizeof one);
   thread_.join();
-  if (stop_ >= 0) ::close(stop_);
 }
 
 void HealthProbe::run() {
   ::pthread_setname_np(::pthread_self(), "health");
-  pollfd stop{stop_, POLLIN, 0};
-  const std::string host = address_.is_v6() ? "[" + address_.to_string() + "]" : address_.to_string();
-  const std::string url = "http://" + host + ":" + std::to_string(port_) + "/health";
+  pollfd stop{stop_.get(), POLLIN, 0};
   while (::poll(&stop, 1, kEveryMs) <= 0) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::string error = ask();
-    if (::poll(&stop, 1, 0) > 0) return;
-    const auto took = std::chrono::steady_clock::now() - start;
-    figures_->durations.observe(std::chrono::duration<double>(took).count());
-    if (!error.empty()) {
+    try {
+      probe();
+    } catch (const std::exception&) {
+      // No memory for a line of the log. The next probe comes in a second.
       figures_->failures.fetch_add(1, std::memory_order_relaxed);
-      logger_->warn("plugin/health: Local health request to \"{}\" failed: {}", url, error);
-    } else if (took > std::chrono::seconds(1)) {
-      logger_->warn("plugin/health: Local health request to \"{}\" took more than 1s: {}", url,
-                    go_duration(took));
     }
+  }
+}
+
+void HealthProbe::probe() {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string error = ask();
+  pollfd stop{stop_.get(), POLLIN, 0};
+  if (::poll(&stop, 1, 0) > 0) return;
+  const auto took = std::chrono::steady_clock::now() - start;
+  figures_->durations.observe(std::chrono::duration<double>(took).count());
+  const std::string host =
+      address_.is_v6() ? "[" + address_.to_string() + "]" : address_.to_string();
+  const std::string url = "http://" + host + ":" + std::to_string(port_) + "/health";
+  if (!error.empty()) {
+    figures_->failures.fetch_add(1, std::memory_order_relaxed);
+    logger_->warn("plugin/health: Local health request to \"{}\" failed: {}", url, error);
+  } else if (took > std::chrono::seconds(1)) {
+    logger_->warn("plugin/health: Local health request to \"{}\" took more than 1s: {}", url,
+                  go_duration(took));
   }
 }
 
@@ -95,7 +113,7 @@ std::string HealthProbe::ask() {
   const int fd = ::socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::strerror(errno);
   const auto wait = [&](short events) {
-    pollfd polls[2] = {{stop_, POLLIN, 0}, {fd, events, 0}};
+    pollfd polls[2] = {{stop_.get(), POLLIN, 0}, {fd, events, 0}};
     return ::poll(polls, 2, kTimeoutMs) > 0 && polls[0].revents == 0;
   };
   const auto exchange = [&]() -> std::string {
@@ -109,7 +127,7 @@ std::string HealthProbe::ask() {
     const ssize_t n = ::recv(fd, reply.data(), reply.size(), 0);
     if (n < 0) return std::strerror(errno);
     const std::string_view text(reply.data(), static_cast<std::size_t>(n));
-    return text.starts_with("HTTP/1.1 200") ? "" : "no 200";
+    return text.starts_with("HTTP/1.1 200") ? "" : "the status is not 200";
   };
   std::string error = exchange();
   ::close(fd);

@@ -12,6 +12,7 @@
 
 #include "app/admin/http_server.h"
 #include "app/admin/metrics.h"
+#include "dns/base/descriptor.h"
 
 namespace clusterdns::app {
 
@@ -34,6 +35,7 @@ class HealthProbe {
 
  private:
   void run();
+  void probe();
   // Empty: it went well.
   std::string ask();
 
@@ -41,7 +43,7 @@ class HealthProbe {
   std::uint16_t port_;
   std::shared_ptr<HealthFigures> figures_;
   std::shared_ptr<spdlog::logger> logger_;
-  int stop_;  // eventfd
+  dns::Descriptor stop_;  // eventfd
   std::thread thread_;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "app/version.h"
+#include "app/base/version.h"
 #include "dns/wire/message_reader.h"
 
 namespace clusterdns::app {
@@ -44,9 +44,8 @@ void collect_route(Exposition& out, const RouteCounters& counters, const std::st
     for (const auto& cell : cells) add(types, cell.requests[net]);
     for (std::size_t i = 0; i < types.size(); ++i) {
       if (types[i] == 0) continue;
-      const std::string type = i == RouteCounters::kOtherType
-                                   ? "other"
-                                   : dns::rrtype_to_text(RouteCounters::kTypes[i]);
+      const std::string type =
+          i == RouteCounters::kOtherType ? "other" : dns::rrtype_to_text(RouteCounters::kTypes[i]);
       out.counter("coredns_dns_requests_total",
                   "Counter of DNS requests made per zone, protocol and family.",
                   {{"family", net % 2 == 0 ? "1" : "2"},
@@ -67,26 +66,24 @@ void collect_route(Exposition& out, const RouteCounters& counters, const std::st
         sum += (cell.*member)[tcp].sum.get();
       }
       if (!any(counts)) continue;
-      out.histogram(name, help,
-                    {{"proto", tcp == 0 ? "udp" : "tcp"},
-                     {"server", server},
-                     {"view", view},
-                     {"zone", zone}},
-                    kSizes, counts, static_cast<double>(sum));
+      out.histogram(
+          name, help,
+          {{"proto", tcp == 0 ? "udp" : "tcp"}, {"server", server}, {"view", view}, {"zone", zone}},
+          kSizes, counts, static_cast<double>(sum));
     }
   };
   sizes("coredns_dns_request_size_bytes", kSizeHelp[0], &RouteCounters::Cell::request_size);
   sizes("coredns_dns_response_size_bytes", kSizeHelp[1], &RouteCounters::Cell::response_size);
 
-  std::array<std::uint64_t, RouteCounters::kDurationBounds + 1> durations{};
+  RouteCounters::Durations fine{};
   std::uint64_t sum_ns = 0;
   for (const auto& cell : cells) {
-    add(durations, cell.duration.buckets);
+    add(fine, cell.duration.buckets);
     sum_ns += cell.duration.sum_ns.get();
     dnssec_ok += cell.dnssec_ok.get();
   }
   const Exposition::Labels block{{"server", server}, {"view", view}, {"zone", zone}};
-  if (any(durations)) {
+  if (const auto durations = RouteCounters::coarse(fine); any(durations)) {
     out.histogram("coredns_dns_request_duration_seconds",
                   "Histogram of the time (in seconds) each request took per zone.", block,
                   kDurations, durations, static_cast<double>(sum_ns) / 1e9);
@@ -99,7 +96,8 @@ void collect_route(Exposition& out, const RouteCounters& counters, const std::st
   for (std::size_t stage = 0; stage <= counters.stages().size(); ++stage) {
     for (std::size_t rcode = 0; rcode < RouteCounters::kRcodes; ++rcode) {
       std::uint64_t n = 0;
-      for (const auto& cell : cells) n += cell.responses[stage * RouteCounters::kRcodes + rcode].get();
+      for (const auto& cell : cells)
+        n += cell.responses[stage * RouteCounters::kRcodes + rcode].get();
       if (n == 0) continue;
       out.counter("coredns_dns_responses_total", "Counter of response status codes.",
                   {{"plugin", stage == 0 ? "" : counters.stages()[stage - 1]},
@@ -116,11 +114,22 @@ void collect_route(Exposition& out, const RouteCounters& counters, const std::st
 
 std::shared_ptr<RouteCounters> Metrics::route(const std::string& server, const std::string& zone,
                                               const std::string& view,
-                                              std::vector<std::string> stages, unsigned workers) {
+                                              std::vector<std::string> stages, unsigned workers,
+                                              bool exported) {
   const std::lock_guard lock(mutex_);
-  auto& counters = routes_[{server, zone, view, stages}];
+  auto& [counters, shown] = routes_[{server, zone, view, stages}];
+  shown = exported;
   if (counters == nullptr || counters->cells().size() < workers) {
     counters = std::make_shared<RouteCounters>(workers, std::move(stages));
+  }
+  return counters;
+}
+
+std::shared_ptr<dns::HttpCounters> Metrics::https(const std::string& server, unsigned workers) {
+  const std::lock_guard lock(mutex_);
+  auto& counters = https_[server];
+  if (counters == nullptr || counters->cells().size() < workers) {
+    counters = std::make_shared<dns::HttpCounters>(workers);
   }
   return counters;
 }
@@ -128,7 +137,12 @@ std::shared_ptr<RouteCounters> Metrics::route(const std::string& server, const s
 void Metrics::replace(std::vector<Plugin> plugins, std::vector<Collector> collectors) {
   const std::lock_guard lock(mutex_);
   Exposition last;
-  for (const Collector& collect : collectors_) collect(last);
+  for (const Collector& collect : collectors_) {
+    const bool goes_on = collect.of != nullptr &&
+                         std::any_of(collectors.begin(), collectors.end(),
+                                     [&](const Collector& each) { return each.of == collect.of; });
+    if (!goes_on) collect(last);
+  }
   retired_.add_totals(last);
   plugins_ = std::move(plugins);
   collectors_ = std::move(collectors);
@@ -137,6 +151,15 @@ void Metrics::replace(std::vector<Plugin> plugins, std::vector<Collector> collec
 void Metrics::add(Collector collector) {
   const std::lock_guard lock(mutex_);
   permanent_.push_back(std::move(collector));
+}
+
+RouteCounters::Durations Metrics::durations() const {
+  RouteCounters::Durations sums{};
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, route] : routes_) {
+    for (const auto& cell : route.counters->cells()) app::add(sums, cell.duration.buckets);
+  }
+  return sums;
 }
 
 std::string Metrics::text() const {
@@ -155,8 +178,20 @@ std::string Metrics::text() const {
                {"zone", plugin.zone}},
               1);
   }
-  for (const auto& [key, counters] : routes_) {
-    collect_route(out, *counters, std::get<0>(key), std::get<1>(key), std::get<2>(key));
+  for (const auto& [key, route] : routes_) {
+    if (!route.exported) continue;
+    collect_route(out, *route.counters, std::get<0>(key), std::get<1>(key), std::get<2>(key));
+  }
+  for (const auto& [server, counters] : https_) {
+    for (std::size_t i = 0; i < dns::kHttpStatuses.size(); ++i) {
+      std::uint64_t n = 0;
+      for (const auto& cell : counters->cells()) n += cell.responses[i].get();
+      if (n == 0) continue;
+      out.counter("coredns_dns_https_responses_total",
+                  "Counter of DoH responses per server and http status code.",
+                  {{"server", server}, {"status", std::to_string(dns::kHttpStatuses[i])}},
+                  static_cast<double>(n));
+    }
   }
   // As CoreDNS has it, also without `hosts`; what a file says is added to it.
   out.gauge("coredns_hosts_reload_timestamp_seconds",

@@ -8,9 +8,12 @@
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "app/admin/exposition.h"
+#include "dns/http/http_counters.h"
 #include "dns/query/route_counters.h"
 
 namespace clusterdns::app {
@@ -19,15 +22,32 @@ namespace clusterdns::app {
 class Metrics {
  public:
   // Writes samples; called by whoever scrapes, with the lock of this object held.
-  using Collector = std::function<void(Exposition&)>;
+  // Adds what somebody counted.
+  struct Collector {
+    template <class Collect>
+    requires std::is_invocable_v<Collect&, Exposition&> Collector(
+        Collect function, std::shared_ptr<const void> counter = {})
+        : collect(std::move(function)), of(std::move(counter)) {}
+    void operator()(Exposition& out) const { collect(out); }
+
+    std::function<void(Exposition&)> collect;
+    // Who counts. One that a next configuration has, too, goes on; nullptr: not known.
+    std::shared_ptr<const void> of;
+  };
 
   // What is counted of one server block: the same object for the same labels and stages, also after
-  // a reload.
+  // a reload. text() has it if it is `exported`.
   [[nodiscard]] std::shared_ptr<dns::RouteCounters> route(const std::string& server,
                                                           const std::string& zone,
                                                           const std::string& view,
                                                           std::vector<std::string> stages,
-                                                          unsigned workers);
+                                                          unsigned workers, bool exported = true);
+  // How long queries took, all blocks together.
+  [[nodiscard]] dns::RouteCounters::Durations durations() const;
+
+  // The same of HTTP responses of one listener.
+  [[nodiscard]] std::shared_ptr<dns::HttpCounters> https(const std::string& server,
+                                                         unsigned workers);
 
   struct Plugin {
     std::string server, zone, view, name;
@@ -44,7 +64,12 @@ class Metrics {
   using Key = std::tuple<std::string, std::string, std::string, std::vector<std::string>>;
 
   mutable std::mutex mutex_;
-  std::map<Key, std::shared_ptr<dns::RouteCounters>> routes_;
+  struct Route {
+    std::shared_ptr<dns::RouteCounters> counters;
+    bool exported = true;
+  };
+  std::map<Key, Route> routes_;
+  std::map<std::string, std::shared_ptr<dns::HttpCounters>> https_;  // by server
   std::vector<Plugin> plugins_;
   std::vector<Collector> permanent_;
   std::vector<Collector> collectors_;

@@ -96,9 +96,8 @@ void collect_process(Exposition& out) {
   out.gauge("process_open_fds", "Number of open file descriptors.", {}, open_descriptors());
   out.gauge("process_resident_memory_bytes", "Resident memory size in bytes.", {},
             fields[kResident] * page);
-  out.gauge("process_start_time_seconds",
-            "Start time of the process since unix epoch in seconds.", {},
-            booted + fields[kStartTime] / ticks);
+  out.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+            {}, booted + fields[kStartTime] / ticks);
   out.gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", {},
             fields[kVirtualSize]);
   out.gauge("process_virtual_memory_max_bytes",

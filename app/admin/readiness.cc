@@ -1,5 +1,6 @@
 #include "app/admin/readiness.h"
 
+#include <algorithm>
 #include <set>
 
 namespace clusterdns::app {
@@ -31,6 +32,14 @@ Readiness::Answer Readiness::ask() {
   for (const std::string& name : waiting) names += (names.empty() ? "" : ",") + name;
   logger_->info("plugin/ready: Plugins not ready: \"{}\"", names);
   return {503, names};
+}
+
+bool Readiness::is_ready() {
+  if (draining_.load(std::memory_order_acquire)) return false;
+  const std::lock_guard lock(mutex_);
+  return std::all_of(sources_.begin(), sources_.end(), [](const Source& source) {
+    return source.ready == nullptr || source.ready();
+  });
 }
 
 }  // namespace clusterdns::app

@@ -28,6 +28,7 @@ class Readiness {
   void replace(std::vector<Source> sources, bool continuously);
   // A query to ourselves was answered on every listener.
   void set_serving() noexcept { serving_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool serving() const noexcept { return serving_.load(std::memory_order_acquire); }
   // The end has begun: never ready again.
   void set_draining() noexcept { draining_.store(true, std::memory_order_release); }
 
@@ -37,6 +38,8 @@ class Readiness {
   };
   // 200 "OK", or 503 with the plugins that are not ready, comma-separated, or "Shutting down".
   [[nodiscard]] Answer ask();
+  // Whether every source is ready and the end has not begun; nothing is logged.
+  [[nodiscard]] bool is_ready();
 
  private:
   std::shared_ptr<spdlog::logger> logger_;

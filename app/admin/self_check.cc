@@ -10,9 +10,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
+#include "dns/concurrent/blocked_signals.h"
 #include "dns/wire/types.h"
-#include "dns/server/blocked_signals.h"
 
 namespace clusterdns::app {
 namespace {
@@ -43,9 +44,8 @@ socklen_t reach(const dns::ListenAddress& listener, sockaddr_storage& to) {
     auto* const v6 = reinterpret_cast<sockaddr_in6*>(&to);
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(listener.port);
-    const auto address = listener.address.is_unspecified()
-                             ? boost::asio::ip::address_v6::loopback()
-                             : listener.address.to_v6();
+    const auto address = listener.address.is_unspecified() ? boost::asio::ip::address_v6::loopback()
+                                                           : listener.address.to_v6();
     const auto octets = address.to_bytes();
     std::memcpy(&v6->sin6_addr, octets.data(), octets.size());
     v6->sin6_scope_id = static_cast<std::uint32_t>(address.scope_id());
@@ -66,6 +66,13 @@ bool is_unreachable(int error) {
          error == EAFNOSUPPORT || error == EPERM || error == EACCES;
 }
 
+// What ends the thread. Without one it could not be ended.
+dns::Descriptor event() {
+  dns::Descriptor fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return fd;
+}
+
 }  // namespace
 
 SelfCheck::SelfCheck(std::vector<dns::ListenAddress> listeners,
@@ -74,32 +81,40 @@ SelfCheck::SelfCheck(std::vector<dns::ListenAddress> listeners,
     : listeners_(std::move(listeners)),
       queries_(std::move(queries)),
       passed_(std::move(passed)),
-      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      stop_(event()),
       thread_(dns::thread_without_signals([this] { run(); })) {}
 
 SelfCheck::~SelfCheck() {
   const std::uint64_t one = 1;
-  (void)!::write(stop_, &one, sizeof one);
+  (void)!::write(stop_.get(), &one, sizeof one);
   thread_.join();
-  if (stop_ >= 0) ::close(stop_);
 }
 
 bool SelfCheck::stopped() const {
-  pollfd poll{stop_, POLLIN, 0};
+  pollfd poll{stop_.get(), POLLIN, 0};
   return ::poll(&poll, 1, 0) > 0;
 }
 
 bool SelfCheck::wait(int fd, short events) const {
-  pollfd polls[2] = {{stop_, POLLIN, 0}, {fd, events, 0}};
+  pollfd polls[2] = {{stop_.get(), POLLIN, 0}, {fd, events, 0}};
   return ::poll(polls, 2, kPatienceMs) > 0 && polls[0].revents == 0;
 }
 
 void SelfCheck::run() {
   ::pthread_setname_np(::pthread_self(), "self-check");
-  for (const dns::ListenAddress& listener : listeners_) {
-    if (!check(listener, SOCK_DGRAM) || !check(listener, SOCK_STREAM)) return;
+  for (;;) {
+    try {
+      for (const dns::ListenAddress& listener : listeners_) {
+        if (listener.tls) continue;  // the same workers, which need no handshake to be asked
+        if (!check(listener, SOCK_DGRAM) || !check(listener, SOCK_STREAM)) return;
+      }
+      return passed_();
+    } catch (...) {
+      // No memory; all over again.
+      pollfd stop{stop_.get(), POLLIN, 0};
+      if (::poll(&stop, 1, kPatienceMs) > 0) return;
+    }
   }
-  passed_();
 }
 
 bool SelfCheck::check(const dns::ListenAddress& listener, int type) {
@@ -109,7 +124,7 @@ bool SelfCheck::check(const dns::ListenAddress& listener, int type) {
       case Outcome::Stopped: return false;
       case Outcome::Unreachable: return !stopped();
       case Outcome::Silent: {
-        pollfd poll{stop_, POLLIN, 0};
+        pollfd poll{stop_.get(), POLLIN, 0};
         if (::poll(&poll, 1, kRestMs) > 0) return false;
         continue;
       }

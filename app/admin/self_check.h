@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "dns/base/descriptor.h"
 #include "dns/server/configuration.h"
 
 namespace clusterdns::app {
@@ -38,7 +39,7 @@ class SelfCheck {
   std::vector<dns::ListenAddress> listeners_;
   std::function<std::vector<std::uint64_t>()> queries_;
   std::function<void()> passed_;
-  int stop_;  // eventfd
+  dns::Descriptor stop_;  // eventfd
   std::uint16_t id_ = 1;
   std::thread thread_;
 };
