@@ -5,17 +5,20 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/system_error.hpp>
 #include <cstddef>
-#include <cstdio>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "app/base/json.h"
 #include "dns/client/stub_resolver.h"
-#include "dns/forward/resolv_conf.h"
+#include "dns/net/resolv_conf.h"
 #include "dns/wire/message_reader.h"
 
 namespace clusterdns::app {
+
+namespace json = boost::json;
+
 namespace {
 
 using dns::Message;
@@ -120,7 +123,8 @@ std::optional<Question> read_question(const QueryOptions& options, std::ostream&
   }
   const auto name = dns::Name::from_text(text);
   if (name.has_error()) {
-    err << "clusterdns query: '" << text << "' is no name: " << name.error().message() << '\n';
+    err << "clusterdns query: '" << text << "' is not a valid name: " << name.error().message()
+        << '\n';
     return std::nullopt;
   }
   question.name = *name;
@@ -137,7 +141,7 @@ std::optional<dns::StubOptions> read_options(const QueryOptions& options,
     // Without the file, glibc asks this machine and searches nothing; so do we, but say it when it
     // is what the result comes from.
     if (!options.server) {
-      warnings.push_back(error + "; 127.0.0.1 is asked, name another server with --server");
+      warnings.push_back(error + "; asking 127.0.0.1 instead, name another server with --server");
     }
     conf.emplace();
   }
@@ -155,7 +159,7 @@ std::optional<dns::StubOptions> read_options(const QueryOptions& options,
       const auto domain = dns::Name::from_text(text);
       if (domain.has_error()) {
         err << "clusterdns query: --search: '" << text
-            << "' is no name: " << domain.error().message() << '\n';
+            << "' is not a valid name: " << domain.error().message() << '\n';
         return std::nullopt;
       }
       stub.search.push_back(*domain);
@@ -236,14 +240,10 @@ std::string result_text(const StubTry& t) {
       }
       return text;
     }
-    case TryResult::Truncated:
-      return "truncated";
-    case TryResult::TimedOut:
-      return "no answer in time";
-    case TryResult::Unreachable:
-      return t.error.message();
-    case TryResult::Malformed:
-      return "malformed answer: " + t.error.message();
+    case TryResult::Truncated: return "truncated";
+    case TryResult::TimedOut: return "no answer in time";
+    case TryResult::Unreachable: return t.error.message();
+    case TryResult::Malformed: return "malformed answer: " + t.error.message();
   }
   return {};
 }
@@ -324,118 +324,77 @@ void print_short(const StubLookup& lookup, std::ostream& out) {
 
 // ---- JSON ---------------------------------------------------------------------------------------
 
-// RFC 8259 section 7. Octets that are not ASCII only come from system messages.
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (octet < 0x20 || octet >= 0x7F) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\u%04x", octet < 0x80 ? octet : 0xFFFDU);
-      result += escape;
-    } else {
-      result += c;
-    }
-  }
-  return result + '"';
-}
-
 std::string_view status_word(StubStatus status) {
   switch (status) {
-    case StubStatus::Found:
-      return "found";
-    case StubStatus::NoData:
-      return "nodata";
-    case StubStatus::NXDomain:
-      return "nxdomain";
-    case StubStatus::Failed:
-      return "failed";
-    case StubStatus::NoServer:
-      break;
+    case StubStatus::Found: return "found";
+    case StubStatus::NoData: return "nodata";
+    case StubStatus::NXDomain: return "nxdomain";
+    case StubStatus::Failed: return "failed";
+    case StubStatus::NoServer: break;
   }
   return "no-server";
 }
 
 std::string_view result_word(TryResult result) {
   switch (result) {
-    case TryResult::Answered:
-      return "answered";
-    case TryResult::Truncated:
-      return "truncated";
-    case TryResult::TimedOut:
-      return "timed-out";
-    case TryResult::Unreachable:
-      return "unreachable";
-    case TryResult::Malformed:
-      break;
+    case TryResult::Answered: return "answered";
+    case TryResult::Truncated: return "truncated";
+    case TryResult::TimedOut: return "timed-out";
+    case TryResult::Unreachable: return "unreachable";
+    case TryResult::Malformed: break;
   }
   return "malformed";
 }
 
-// Items on a line each.
-template <class Items, class ToText>
-void print_array(const Items& items, const ToText& to_text, std::ostream& out) {
-  out << '[';
-  const char* separator = "\n    ";
-  for (const auto& item : items) {
-    out << separator << to_text(item);
-    separator = ",\n    ";
-  }
-  out << (items.empty() ? "]" : "\n  ]");
-}
-
-std::string try_json(const StubTry& t) {
+json::object try_json(const StubTry& t) {
   const bool answered = t.result == TryResult::Answered || t.result == TryResult::Truncated;
-  return "{\"name\": " + quoted(t.name.to_text()) +
-         ", \"type\": " + quoted(dns::rrtype_to_text(t.type)) +
-         ", \"server\": " + quoted(t.server.to_string()) +
-         ", \"transport\": " + (t.tcp ? "\"tcp\"" : "\"udp\"") +
-         ", \"result\": " + quoted(result_word(t.result)) +
-         ", \"rcode\": " + (answered ? quoted(dns::rcode_to_text(t.rcode)) : "null") +
-         ", \"answers\": " + std::to_string(t.answers) +
-         ", \"microseconds\": " + std::to_string(t.elapsed.count()) +
-         ", \"error\": " + (t.error ? quoted(t.error.message()) : "null") + '}';
+  return {{"name", json_text(t.name.to_text())},
+          {"type", json_text(dns::rrtype_to_text(t.type))},
+          {"server", json_text(t.server.to_string())},
+          {"transport", t.tcp ? "tcp" : "udp"},
+          {"result", json_text(result_word(t.result))},
+          {"rcode", answered ? json::value(json_text(dns::rcode_to_text(t.rcode))) : nullptr},
+          {"answers", t.answers},
+          {"microseconds", t.elapsed.count()},
+          {"error", t.error ? json::value(json_text(t.error.message())) : nullptr}};
 }
 
-std::string record_json(const Record& r) {
-  return "{\"name\": " + quoted(r.owner.to_text()) +
-         ", \"class\": " + quoted(dns::rrclass_to_text(r.rrclass)) +
-         ", \"type\": " + quoted(dns::rrtype_to_text(r.type)) +
-         ", \"ttl\": " + std::to_string(r.ttl) +
-         ", \"data\": " + quoted(dns::rdata_to_text(r.type, r.rdata)) + '}';
+json::object record_json(const Record& r) {
+  return {{"name", json_text(r.owner.to_text())},
+          {"class", json_text(dns::rrclass_to_text(r.rrclass))},
+          {"type", json_text(dns::rrtype_to_text(r.type))},
+          {"ttl", r.ttl},
+          {"data", json_text(dns::rdata_to_text(r.type, r.rdata))}};
 }
 
-std::string extended_error_json(const ExtendedError& e) {
-  return "{\"code\": " + std::to_string(e.code) +
-         ", \"name\": " + (e.name().empty() ? "null" : quoted(e.name())) +
-         ", \"text\": " + quoted(e.text) + '}';
+json::object extended_error_json(const ExtendedError& e) {
+  return {{"code", e.code}, {"name", json_text_or_null(e.name())}, {"text", json_text(e.text)}};
+}
+
+template <class Items, class ToJson>
+json::array array_json(const Items& items, const ToJson& to_json) {
+  json::array array;
+  for (const auto& item : items) array.emplace_back(to_json(item));
+  return array;
 }
 
 void print_json(const QueryOptions& options, const Question& question, const StubLookup& lookup,
                 std::ostream& out) {
   const bool answered = lookup.status != StubStatus::NoServer;
   const bool found = lookup.status == StubStatus::Found;
-  out << "{\n  \"name\": " << quoted(options.name) << ",\n  \"types\": [";
-  for (std::size_t i = 0; i < question.types.size(); ++i) {
-    out << (i == 0 ? "" : ", ") << quoted(dns::rrtype_to_text(question.types[i]));
-  }
-  out << "],\n  \"status\": " << quoted(status_word(lookup.status))
-      << ",\n  \"rcode\": " << (answered ? quoted(dns::rcode_to_text(lookup.rcode)) : "null")
-      << ",\n  \"found\": " << (found ? quoted(lookup.name.to_text()) : "null")
-      << ",\n  \"tries\": ";
-  print_array(lookup.tries, try_json, out);
-  out << ",\n  \"answer\": ";
-  print_array(merged(lookup, &Message::answer), record_json, out);
-  out << ",\n  \"authority\": ";
-  print_array(merged(lookup, &Message::authority), record_json, out);
-  out << ",\n  \"additional\": ";
-  print_array(merged(lookup, &Message::additional), record_json, out);
-  out << ",\n  \"extended_errors\": ";
-  print_array(extended_errors(lookup), extended_error_json, out);
-  out << "\n}\n";
+  const json::object page{
+      {"name", json_text(options.name)},
+      {"types", array_json(question.types,
+                           [](RRType type) { return json_text(dns::rrtype_to_text(type)); })},
+      {"status", json_text(status_word(lookup.status))},
+      {"rcode", answered ? json::value(json_text(dns::rcode_to_text(lookup.rcode))) : nullptr},
+      {"found", found ? json::value(json_text(lookup.name.to_text())) : nullptr},
+      {"tries", array_json(lookup.tries, try_json)},
+      {"answer", array_json(merged(lookup, &Message::answer), record_json)},
+      {"authority", array_json(merged(lookup, &Message::authority), record_json)},
+      {"additional", array_json(merged(lookup, &Message::additional), record_json)},
+      {"extended_errors", array_json(extended_errors(lookup), extended_error_json)}};
+  out << json_page(page);
 }
 
 // ---- the end ------------------------------------------------------------------------------------
@@ -444,8 +403,7 @@ void explain(const QueryOptions& options, const Question& question, const StubLo
              std::ostream& err) {
   err << "clusterdns query: ";
   switch (lookup.status) {
-    case StubStatus::Found:
-      break;
+    case StubStatus::Found: break;
     case StubStatus::NoData: {
       std::string types;
       for (const RRType type : question.types) {
@@ -498,7 +456,7 @@ int run_query(const QueryOptions& options, const std::string& resolv_conf, std::
   try {
     lookup = dns::stub_lookup(*stub, question->name, question->absolute, question->types);
   } catch (const boost::system::system_error& e) {
-    err << "clusterdns query: no socket to ask with: " << e.code().message() << '\n';
+    err << "clusterdns query: cannot open a socket: " << e.code().message() << '\n';
     return kQueryNotFound;
   }
   const bool json = options.format == OutputFormat::Json;

@@ -2,7 +2,7 @@
 //
 // Text output: one line for each question sent, then the sections as a zone file has them:
 //
-//   ;; python-www.default.svc.cluster.local. A  127.0.0.1:5353 udp  NOERROR, 4 answers  0.214 ms
+//   ;; python-www.default.svc.cluster.local. A  127.0.0.1:1053 udp  NOERROR, 4 answers  0.214 ms
 //   python-www.default.svc.cluster.local. 5 IN A 10.244.0.10
 //
 // JSON output, one object; later versions may add members and keep these:
@@ -23,7 +23,7 @@
 #include <ostream>
 #include <string>
 
-#include "app/command_line.h"
+#include "app/commands/command_line.h"
 
 namespace clusterdns::app {
 

@@ -1,7 +1,9 @@
 #include "app/embed/clusterdns.h"
 
+#include <atomic>
 #include <future>
 #include <map>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -13,12 +15,13 @@
 #include "app/corefile/arguments.h"
 #include "app/corefile/parser.h"
 #include "app/corefile/print.h"
-#include "app/instance.h"
-#include "app/logging.h"
+#include "app/instance/instance.h"
+#include "app/log/logging.h"
 #include "dns/client/stub_resolver.h"
+#include "dns/concurrent/blocked_signals.h"
+#include "dns/wire/message_reader.h"
 #include "registry/store.h"
 #include "registry/validation.h"
-#include "dns/server/blocked_signals.h"
 
 namespace clusterdns {
 namespace {
@@ -46,8 +49,8 @@ struct Converted {
 };
 
 Converted convert(const Service& from) {
-  if (!registry::is_service_name(from.name)) {
-    reject("the service name", from.name, registry::kServiceNameRule);
+  if (!registry::is_dns_label(from.name)) {
+    reject("the service name", from.name, registry::kDnsLabelRule);
   }
   if (!registry::is_dns_label(from.ns)) reject("the namespace", from.ns, registry::kDnsLabelRule);
   Converted to;
@@ -57,7 +60,8 @@ Converted convert(const Service& from) {
   to.slice.service = from.name;
   if (!from.external_name.empty()) {
     const auto target = dns::Name::from_text(from.external_name);
-    if (!target || target->is_root()) reject("the external name", from.external_name, "a domain name");
+    if (!target || target->is_root())
+      reject("the external name", from.external_name, "a domain name");
     if (!from.cluster_ips.empty() || !from.endpoints.empty()) {
       throw std::invalid_argument("the service '" + from.name +
                                   "' has an external name: it takes no addresses");
@@ -138,7 +142,8 @@ void Registry::set(const Service& service) {
   Converted converted = convert(service);
   impl_->run([&] {
     registry::Store& store = impl_->store();
-    if (store.find_namespace(service.ns) == nullptr) store.upsert(registry::Namespace{service.ns, {}});
+    if (store.find_namespace(service.ns) == nullptr)
+      store.upsert(registry::Namespace{service.ns, {}});
     store.upsert(std::move(converted.service));
     if (service.external_name.empty()) {
       store.upsert(std::move(converted.slice));
@@ -173,7 +178,7 @@ void Registry::add_namespace(std::string_view name) {
 namespace {
 
 app::HostPort parse_listen(const std::string& text) {
-  return app::parse_host_port({text, {"listen", 1, 1}, true}, 53);
+  return app::parse_host_port({text, {"", 0, 0, "listen"}, true}, 53);
 }
 
 std::string corefile_for(const ServerOptions& options) {
@@ -204,19 +209,103 @@ std::string corefile_for(const ServerOptions& options) {
   return text;
 }
 
+// `workers N` of a Corefile has no higher ones.
+constexpr unsigned kMaxWorkers = 256;
+
+// What Counters and Query are made of. Each worker has a cell of its own.
+class QueryTap final : public dns::AnswerObserver {
+ public:
+  QueryTap(unsigned workers, std::function<void(const Query&)> call)
+      : cells_(workers), call_(std::move(call)) {}
+
+  void on_answer(const Event& event, dns::WorkerContext& worker) noexcept override {
+    const unsigned rcode = event.response[3] & 0xF;
+    Cell& cell = cells_[worker.index % cells_.size()];
+    add_one(cell.queries);
+    if (rcode == static_cast<unsigned>(dns::Rcode::ServFail)) add_one(cell.failures);
+    if (call_) call(event, rcode);
+  }
+
+  [[nodiscard]] Counters totals() const noexcept {
+    Counters sum;
+    for (const Cell& cell : cells_) {
+      sum.queries += cell.queries.load(std::memory_order_relaxed);
+      sum.failures += cell.failures.load(std::memory_order_relaxed);
+    }
+    return sum;
+  }
+
+ private:
+  struct alignas(128) Cell {
+    std::atomic<std::uint64_t> queries{0}, failures{0};
+  };
+
+  // Written by one thread only.
+  static void add_one(std::atomic<std::uint64_t>& n) noexcept {
+    n.store(n.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+
+  void call(const Event& event, unsigned rcode) noexcept {
+    try {
+      const std::string name = dns::name_to_text(event.query.name());
+      const std::string type = dns::rrtype_to_text(event.query.qtype);
+      const std::string client = event.client.to_string();
+      const std::string rcode_text = dns::rcode_to_text(static_cast<std::uint16_t>(rcode));
+      call_({name, type, client, event.transport == dns::Transport::Tcp, rcode_text,
+             std::chrono::nanoseconds(dns::monotonic_ns() - event.received_ns)});
+    } catch (...) {
+      // Out of memory, or the program's own: the answer matters more.
+    }
+  }
+
+  std::vector<Cell> cells_;
+  const std::function<void(const Query&)> call_;
+};
+
+// Where lines of the log go until the server has been stopped.
+class LogOutlet {
+ public:
+  explicit LogOutlet(std::function<void(std::string_view)> write) : write_(std::move(write)) {}
+  void operator()(std::string_view line) {
+    const std::lock_guard lock(mutex_);
+    if (open_) write_(line);
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  bool open_ = true;
+  const std::function<void(std::string_view)> write_;
+};
+
 }  // namespace
 
 class Server::Impl {
  public:
   Impl(Registry::Impl& registry, const ServerOptions& options) : registry_(registry) {
+    if (options.log) outlet_ = std::make_shared<LogOutlet>(options.log);
+    tap_ = std::make_shared<QueryTap>(std::max(kMaxWorkers, std::thread::hardware_concurrency()),
+                                      options.on_query);
     const std::string text = options.corefile.empty() ? corefile_for(options) : options.corefile;
     registry_.run([&] {
       app::InstanceOptions instance_options;
       instance_options.registry = std::make_shared<app::ClusterSource>(registry_.store());
-      instance_ = std::make_unique<app::Instance>(registry_.io(), app::make_silent_logger(),
-                                                  instance_options);
+      const auto logger = make_logger(options);
       try {
-        instance_->apply(app::parse_corefile(text, "options"));
+        const app::Corefile corefile = app::parse_corefile(text, "options");
+        for (const app::Warning& warning : corefile.warnings) {
+          logger->warn("{}", app::to_string(warning));
+        }
+        instance_options.observer = tap_;
+        instance_ = std::make_unique<app::Instance>(registry_.io(), logger, instance_options);
+        instance_->apply(corefile);
+        caches_.clear();
+        for (const app::CacheOfBlock& each : instance_->environment().caches) {
+          caches_.push_back(each.cache);
+        }
       } catch (...) {
         instance_.reset();
         throw;
@@ -224,7 +313,10 @@ class Server::Impl {
       for (const auto& listen : instance_->listening()) {
         const std::string host = listen.address.to_string();
         addresses_.push_back({listen.address, listen.port});
-        listening_.push_back((listen.address.is_v6() ? "[" + host + "]" : host) + ":" +
+        listening_.push_back((listen.https ? "https://"
+                              : listen.tls ? "tls://"
+                                           : "") +
+                             (listen.address.is_v6() ? "[" + host + "]" : host) + ":" +
                              std::to_string(listen.port));
       }
     });
@@ -232,14 +324,50 @@ class Server::Impl {
   ~Impl() { stop(); }
 
   void stop() {
-    if (instance_ == nullptr) return;
-    registry_.run([&] { instance_.reset(); });
+    {
+      const std::lock_guard lock(caches_mutex_);
+      cache_hits_ += hits_of(caches_);
+      caches_.clear();
+    }
+    if (instance_ != nullptr) registry_.run([&] { instance_.reset(); });
+    if (outlet_ != nullptr) outlet_->close();
+  }
+
+  [[nodiscard]] Counters counters() const {
+    Counters counters = tap_->totals();
+    const std::lock_guard lock(caches_mutex_);
+    counters.cache_hits = cache_hits_ + hits_of(caches_);
+    return counters;
   }
 
   Registry::Impl& registry_;
   std::unique_ptr<app::Instance> instance_;
   std::vector<dns::StubServer> addresses_;
   std::vector<std::string> listening_;
+
+ private:
+  using Caches = std::vector<std::shared_ptr<const dns::AnswerCache>>;
+
+  static std::uint64_t hits_of(const Caches& caches) {
+    std::uint64_t n = 0;
+    for (const auto& cache : caches) {
+      for (const std::uint64_t of_kind : cache->totals().hits) n += of_kind;
+    }
+    return n;
+  }
+
+  [[nodiscard]] std::shared_ptr<spdlog::logger> make_logger(const ServerOptions& options) const {
+    if (outlet_ != nullptr) {
+      return app::make_logger([outlet = outlet_](std::string_view line) { (*outlet)(line); });
+    }
+    return options.corefile.empty() ? app::make_silent_logger() : app::make_logger();
+  }
+
+  std::shared_ptr<LogOutlet> outlet_;
+  std::shared_ptr<QueryTap> tap_;
+  mutable std::mutex caches_mutex_;
+  Caches caches_;                 // none once it has stopped
+  std::uint64_t cache_hits_ = 0;  // of those that are gone
 };
 
 Server::Server(Registry& registry, const ServerOptions& options)
@@ -251,6 +379,7 @@ std::uint16_t Server::port() const noexcept {
   return impl_->addresses_.empty() ? std::uint16_t{0} : impl_->addresses_.front().port;
 }
 void Server::stop() { impl_->stop(); }
+Counters Server::counters() const { return impl_->counters(); }
 
 std::vector<std::string> Server::ask(std::string_view name, std::string_view type,
                                      std::string* rcode) const {

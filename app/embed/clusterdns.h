@@ -8,12 +8,16 @@
 //
 // No globals, no signal handlers; any number of registries and servers in one process. All calls
 // may come from any thread but are not to be made from several threads on one object at once,
-// except for those of Registry, which may. Errors are exceptions, and nothing has changed then:
-// std::invalid_argument for an object, name or type that is wrong, std::runtime_error for options and
-// Corefiles that are, and for what the system refused.
+// except for those of Registry and Server::counters(), which may. What a program hands in to be
+// called (ServerOptions::log, on_query) is called on threads of the server, see there. Errors are
+// exceptions, and nothing has changed then:
+// std::invalid_argument for an object, name or type that is wrong, std::runtime_error for options
+// and Corefiles that are, and for what the system refused.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,7 +26,8 @@
 
 namespace clusterdns {
 
-// Members have initialisers, so that designated ones of a program may leave some out without a warning.
+// Members have initialisers, so that designated ones of a program may leave some out without a
+// warning.
 
 // One port of a service. Names become `_name._tcp.<service>`; empty: no such name.
 struct Port {
@@ -70,16 +75,44 @@ class Registry {
   std::unique_ptr<Impl> impl_;
 };
 
+// A query and what became of it. Valid during the call.
+struct Query {
+  std::string_view name;    // presentation format, lower-case, with its trailing dot
+  std::string_view type;    // "A", "TYPE65280"
+  std::string_view client;  // ADDRESS:PORT
+  bool tcp = false;
+  std::string_view rcode;               // "NOERROR", "NXDOMAIN", ...
+  std::chrono::nanoseconds duration{};  // from its arrival until now, as it is answered
+};
+
+// Since the server was made. Each is exact; between them, queries may be answered.
+struct Counters {
+  std::uint64_t queries = 0;     // answered by a server block
+  std::uint64_t cache_hits = 0;  // of them, by `cache`
+  std::uint64_t failures = 0;    // of them, with SERVFAIL
+};
+
 struct ServerOptions {
   std::vector<std::string> listen = {"127.0.0.1:0"};  // ADDRESS:PORT; port 0: any free one
   std::vector<std::string> zones = {"cluster.local", "in-addr.arpa", "ip6.arpa"};
-  std::vector<std::string> forward{};  // upstreams ADDRESS[:PORT], or a resolv.conf; none: no names outside
-  bool search = true;                  // short names, for clients on this machine
-  unsigned ttl = 5;                    // seconds, at most 3600
-  unsigned workers = 1;                // threads that answer
+  std::vector<std::string>
+      forward{};         // upstreams ADDRESS[:PORT], or a resolv.conf; none: no names outside
+  bool search = true;    // short names, for clients on this machine
+  unsigned ttl = 5;      // seconds, at most 3600
+  unsigned workers = 1;  // threads that answer
   // In place of all of the above but `listen`: a whole Corefile. A `kubernetes` block without
   // `manifests` answers from the registry.
   std::string corefile{};
+  // Gets each line of the server's log, without its end: warnings, errors, and what `log` and
+  // `errors` of a Corefile write. Called on one thread of the server's own, a line at a time; when
+  // it is slower than the lines come, the oldest of them are lost. Not given: a server with a
+  // Corefile writes to standard output, as the program does, and any other says nothing.
+  std::function<void(std::string_view)> log{};
+  // Called for each query that a server block answers, when the answer is made, on the thread that
+  // answers: what it does makes queries wait. With several workers it is called from several
+  // threads at once. It must not call the registry or the server, but for Server::counters(): their
+  // calls may wait for the very thread they are made on. What it throws is dropped.
+  std::function<void(const Query&)> on_query{};
 };
 
 class Server {
@@ -95,11 +128,13 @@ class Server {
   // The port of the first listener.
   [[nodiscard]] std::uint16_t port() const noexcept;
 
-  // Sends a query to this server as any client would, and returns the RDATA of the answer section in
-  // presentation format; empty when there is none. `*rcode` becomes "NOERROR", "NXDOMAIN", ...
+  // Sends a query to this server as any client would, and returns the RDATA of the answer section
+  // in presentation format; empty when there is none. `*rcode` becomes "NOERROR", "NXDOMAIN", ...
   [[nodiscard]] std::vector<std::string> ask(std::string_view name, std::string_view type = "A",
                                              std::string* rcode = nullptr) const;
-  // Stops listening; idempotent.
+  [[nodiscard]] Counters counters() const;
+  // Stops listening; idempotent. No call of ServerOptions::log or on_query is under way or comes
+  // when it returns.
   void stop();
 
   class Impl;
