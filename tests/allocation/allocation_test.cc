@@ -5,9 +5,12 @@
 #include <memory>
 #include <new>
 
+#include "dns/search/search_stage.h"
 #include "dns/server/responder.h"
+#include "dns/target/synthetic.h"
 #include "tests/unit/zones/cluster.h"
-#include "zones/search_stage.h"
+#include "zones/gateway_stage.h"
+#include "zones/host_feed.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CLUSTERDNS_MALLOC_IS_TAKEN 1
@@ -94,11 +97,27 @@ class Allocation : public ::testing::Test {
     c_.add(headless("default", "python-www"));
     c_.add(slice("default", "python-www", "python-www", {endpoint_port("http", 80)}, many));
     c_.add(external("default", "in", "my-service.default.svc.cluster.local"));
-    zones::SearchStage::Options search;
-    search.suffixes = zones::SearchStage::pod_search_list("default", name("cluster.local"));
-    auto stage = std::make_shared<zones::SearchStage>(std::move(search));
+    dns::SearchStage::Options search;
+    search.suffixes = dns::SearchStage::pod_search_list("default", name("cluster.local"));
+    auto stage = std::make_shared<dns::SearchStage>(std::move(search));
     stage->attach(c_.client.worker);
-    c_.start({stage});
+    auto gateway = std::make_shared<registry::gateways::IstioGateway>();
+    gateway->key = {"default", "gateway"};
+    gateway->targets.addresses = ips({"192.0.2.1", "192.0.2.2"});
+    gateway->servers.push_back({80, "http", "HTTP", "", {{"", "*.hosts.test"}, {"", "host.test"}}});
+    c_.store.gateways().put(gateway);
+    hosts_ = std::make_shared<zones::HostTable>(c_.reclaim);
+    feed_ = std::make_unique<zones::HostFeed>(c_.store, hosts_, zones::HostFeedOptions{});
+    zones::GatewayOptions options;
+    options.zones = {name("hosts.test")};
+    options.cluster_zones = {name("cluster.local")};
+    const auto shared = std::make_shared<const zones::GatewayOptions>(std::move(options));
+    using Stage = zones::GatewayStage;
+    dns::SyntheticStage::Options synthetic;
+    synthetic.zones = {name("bench.test")};
+    c_.start({std::make_shared<dns::SyntheticStage>(std::move(synthetic), 1),
+              std::make_shared<Stage>(Stage::Part::Exact, shared, hosts_), stage,
+              std::make_shared<Stage>(Stage::Part::Rest, shared, hosts_)});
   }
 
   // What a worker does for each datagram of a batch; the answer is checked once, outside.
@@ -129,6 +148,8 @@ class Allocation : public ::testing::Test {
   }
 
   Cluster c_;
+  std::shared_ptr<zones::HostTable> hosts_;
+  std::unique_ptr<zones::HostFeed> feed_;
 };
 
 TEST_F(Allocation, TheCounterCounts) {
@@ -194,6 +215,25 @@ TEST_F(Allocation, FixedNamesAndPods) {
   expect_none({.qname = "10-1-2-3.default.pod.cluster.local"}, Rcode::NoError, 1);
 }
 
+TEST_F(Allocation, HostsOfGateways) {
+  expect_none({.qname = "host.test"}, Rcode::NoError, 2);
+  expect_none({.qname = "host.test", .qtype = RRType::HTTPS}, Rcode::NoError, 0);
+  expect_none({.qname = "a.b.c.d.e.f.g.h.hosts.test", .edns = true}, Rcode::NoError, 2);
+  expect_none({.qname = "hosts.test"}, Rcode::NoError, 0);
+}
+
+TEST_F(Allocation, Synthetic) {
+  expect_none({.qname = "x1.bench.test"}, Rcode::NoError, 1);
+  expect_none({.qname = "a20.X1.bench.test", .qtype = RRType::AAAA, .edns = true}, Rcode::NoError,
+              20);
+  expect_none({.qname = "ttl5.x1.bench.test", .qtype = RRType::TXT}, Rcode::NoError, 1);
+  expect_none({.qname = "size400.x1.bench.test", .qtype = RRType::TXT}, Rcode::NoError, 1);
+  expect_none({.qname = "x1.bench.test", .qtype = RRType::SRV}, Rcode::NoError, 1);
+  expect_none({.qname = "x1.bench.test", .qtype = RRType::MX}, Rcode::NoError, 0);
+  expect_none({.qname = "chain9.x1.bench.test"}, Rcode::NoError, 10);
+  expect_none({.qname = "bench.test", .qtype = RRType::SOA}, Rcode::NoError, 1);
+}
+
 TEST_F(Allocation, AliasesInside) {
   expect_none({.qname = "in.default.svc.cluster.local"}, Rcode::NoError, 2);
 }
@@ -202,7 +242,7 @@ TEST_F(Allocation, SearchStage) {
   expect_none({.qname = "my-service"}, Rcode::NoError, 2);
   expect_none({.qname = "Python-WWW"}, Rcode::NoError, 1 + (512 - 28 - 50) / 16);
   expect_none({.qname = "my-service", .qtype = RRType::AAAA}, Rcode::NoError, 1);
-  expect_none({.qname = "nothing"}, Rcode::NXDomain, 0);
+  expect_none({.qname = "nothing"}, Rcode::Refused, 0);
 }
 
 TEST_F(Allocation, WhatIsRefused) {

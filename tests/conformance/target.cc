@@ -19,6 +19,13 @@ constexpr std::string_view kCorefile = R"(.:0 {
         pods insecure
     }
 }
+example.test:0 {
+    bind 127.0.0.1 ::1
+    file %ZONES%/example.test
+    transfer {
+        to *
+    }
+}
 )";
 
 struct Target {
@@ -38,6 +45,8 @@ void start(Target& target) {
   std::string corefile(kCorefile);
   const std::string_view mark = "%DATA%";
   corefile.replace(corefile.find(mark), mark.size(), CLUSTERDNS_CONFORMANCE_DATA);
+  const std::string_view zones = "%ZONES%";
+  corefile.replace(corefile.find(zones), zones.size(), CLUSTERDNS_CONFORMANCE_ZONES);
   target.directory = std::make_unique<TempDir>();
   const auto path = target.directory->write("Corefile", corefile);
   target.process =

@@ -1,10 +1,11 @@
-// Corefiles: what parses is printed, and what is printed parses to the same.
+// Corefiles: what parses is printed, and what is printed parses to the same; and any is migrated.
 #include <exception>
 #include <optional>
 #include <string>
 
 #include "app/corefile/parser.h"
 #include "app/corefile/print.h"
+#include "app/lint/migrate.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace clusterdns::fuzz {
@@ -48,6 +49,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(data, data + size);
   // Files of this machine are no part of the input.
   if (text.find("import") != std::string::npos && text.find('/') != std::string::npos) return 0;
+  try {
+    (void)app::migrate_corefile(text, "/nonexistent/fuzz/Corefile");
+  } catch (const app::ConfigError& error) {
+    FUZZ_REQUIRE(!error.message().empty());
+  }
   const auto first = fuzz::parse(text);
   if (!first) return 0;
   for (const auto& block : first->blocks) {

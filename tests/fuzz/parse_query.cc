@@ -57,22 +57,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::span<const std::uint8_t> view(packet.data(), size);
   dns::Query query;
   switch (dns::parse_query(view, query)) {
-    case dns::Gate::Drop:
-      FUZZ_REQUIRE(size < dns::kHeaderSize || (data[2] & 0x80) != 0);
-      break;
-    case dns::Gate::FormErr:
-      fuzz::refuse(query, dns::Rcode::FormErr, size);
-      break;
-    case dns::Gate::NotImp:
-      fuzz::refuse(query, dns::Rcode::NotImp, size);
-      break;
+    case dns::Gate::Drop: FUZZ_REQUIRE(size < dns::kHeaderSize || (data[2] & 0x80) != 0); break;
+    case dns::Gate::FormErr: fuzz::refuse(query, dns::Rcode::FormErr, size); break;
+    case dns::Gate::NotImp: fuzz::refuse(query, dns::Rcode::NotImp, size); break;
     case dns::Gate::BadVers:
       fuzz::check(view, query);
       fuzz::refuse(query, dns::Rcode::BadVers, size);
       break;
-    case dns::Gate::Pass:
-      fuzz::check(view, query);
-      break;
+    case dns::Gate::Pass: fuzz::check(view, query); break;
   }
   return 0;
 }

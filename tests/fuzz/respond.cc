@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "dns/search/search_stage.h"
 #include "dns/server/responder.h"
 #include "dns/wire/message_reader.h"
 #include "dns/wire/plain_size.h"
@@ -10,7 +11,6 @@
 #include "tests/fuzz/messages.h"
 #include "tests/unit/zones/objects.h"
 #include "zones/cluster_stage.h"
-#include "zones/search_stage.h"
 #include "zones/table_feed.h"
 
 namespace clusterdns::fuzz {
@@ -63,25 +63,25 @@ class World {
     }
     options.pods = zones::PodMode::Insecure;
     options.server_addresses = ips({"10.96.0.10", "fd00::a"});
-    zones::SearchStage::Options search;
-    search.suffixes = zones::SearchStage::pod_search_list("default", options.zones[0]);
+    dns::SearchStage::Options search;
+    search.suffixes = dns::SearchStage::pod_search_list("default", options.zones[0]);
     auto route = std::make_shared<dns::Route>();
     route->stages.push_back(std::make_shared<zones::ClusterStage>(options, table));
-    route->stages.push_back(std::make_shared<zones::SearchStage>(std::move(search)));
+    route->stages.push_back(std::make_shared<dns::SearchStage>(std::move(search)));
     for (const auto& stage : route->stages) stage->attach(worker_);
     routes_.add(dns::Name{}, std::move(route));
-    ctx_->worker = &worker_;
+    exchange_->worker = &worker_;
   }
 
   void ask(std::uint8_t how, std::span<const std::uint8_t> request) {
-    ctx_->transport = (how & kTcp) != 0 ? dns::Transport::Tcp : dns::Transport::Udp;
-    ctx_->client = {};
-    ctx_->client.v6 = (how & kIPv6) != 0;
-    if (!ctx_->client.v6) ctx_->client.address[0] = (how & kLoopback) != 0 ? 127 : 198;
+    exchange_->transport = (how & kTcp) != 0 ? dns::Transport::Tcp : dns::Transport::Udp;
+    exchange_->client = {};
+    exchange_->client.v6 = (how & kIPv6) != 0;
+    if (!exchange_->client.v6) exchange_->client.address[0] = (how & kLoopback) != 0 ? 127 : 198;
     const std::size_t room =
         (how & kMuchRoom) != 0 ? dns::kMaxMessageSize : 512U + 16U * (how >> 4);
     Octets out(room);
-    const std::size_t size = dns::respond(*ctx_, routes_, request, out.data(), room);
+    const std::size_t size = dns::respond(*exchange_, routes_, request, out.data(), room);
     if (size == 0) {
       FUZZ_REQUIRE(request.size() < dns::kHeaderSize || (request[2] & 0x80) != 0);
       return;
@@ -92,13 +92,13 @@ class World {
     FUZZ_REQUIRE(response->id == dns::load_u16(request.data()));
     FUZZ_REQUIRE((response->flags & dns::kFlagQR) != 0);
     FUZZ_REQUIRE(((response->flags ^ dns::load_u16(request.data() + 2)) & dns::kFlagRD) == 0);
-    const dns::Query& query = ctx_->query;
+    const dns::Query& query = exchange_->query;
     FUZZ_REQUIRE(response->has_opt == query.has_edns);
     FUZZ_REQUIRE(response->has_question == (query.question_end != 0));
     if (!response->has_question) return;
     FUZZ_REQUIRE(std::equal(out.begin() + dns::kHeaderSize, out.begin() + query.question_end,
                             request.begin() + dns::kHeaderSize));
-    if (ctx_->transport == dns::Transport::Udp) {
+    if (exchange_->transport == dns::Transport::Udp) {
       FUZZ_REQUIRE(size <= (query.has_edns ? std::max<std::size_t>(512, query.udp_size) : 512));
       FUZZ_REQUIRE(size <= dns::kDefaultUdpSize);
     } else if (room == dns::kMaxMessageSize) {
@@ -108,7 +108,7 @@ class World {
     if ((response->flags & dns::kFlagTC) == 0 && response->opt_options.empty() &&
         response->rcode != static_cast<unsigned>(dns::Rcode::BadVers) &&
         (!response->answer.empty() || !response->authority.empty())) {
-      FUZZ_REQUIRE(ctx_->answer.plain_size + (query.has_edns ? dns::kOptRecordSize : 0) ==
+      FUZZ_REQUIRE(exchange_->answer.plain_size + (query.has_edns ? dns::kOptRecordSize : 0) ==
                    dns::plain_size({out.data(), size}));
     }
     // Owners form a chain from the question: a CNAME, or the RRset.
@@ -129,7 +129,7 @@ class World {
   std::unique_ptr<zones::TableFeed> feed_;
   dns::WorkerContext worker_;
   dns::ListenerRoutes routes_;
-  std::unique_ptr<dns::QueryContext> ctx_ = std::make_unique<dns::QueryContext>();
+  std::unique_ptr<dns::Exchange> exchange_ = std::make_unique<dns::Exchange>();
 };
 
 }  // namespace

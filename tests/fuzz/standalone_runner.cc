@@ -112,17 +112,13 @@ class Mutator {
           o[place + 1] = static_cast<std::uint8_t>(number);
         }
         break;
-      case 3:
-        o.insert(o.begin() + at(place), octet());
-        break;
+      case 3: o.insert(o.begin() + at(place), octet()); break;
       case 4: {
         const std::size_t count = std::min(o.size() - place, 1 + below(8));
         o.erase(o.begin() + at(place), o.begin() + at(place + count));
         break;
       }
-      case 5:
-        o.resize(place);
-        break;
+      case 5: o.resize(place); break;
       case 6: {  // a piece of itself, once more
         const std::size_t count = std::min(o.size() - place, 1 + below(64));
         const Octets piece(o.begin() + at(place), o.begin() + at(place + count));

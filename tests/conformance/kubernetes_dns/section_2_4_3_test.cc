@@ -43,6 +43,14 @@ TEST(KubernetesDns_2_4_3, AddressBehindTwoServicesHasBoth) {
                  "1.27.244.10.in-addr.arpa. 5 IN PTR both.shared-b.conf.svc.cluster.local."});
 }
 
+TEST(KubernetesDns_2_4_3, TheOrderIsFixed) {
+  const auto first = data_of(ask_udp("1.27.244.10.in-addr.arpa.", "PTR").answer, "PTR");
+  ASSERT_EQ(first.size(), 2U);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(data_of(ask_udp("1.27.244.10.in-addr.arpa.", "PTR").answer, "PTR"), first);
+  }
+}
+
 // A pod that no service selects has no reverse name.
 TEST(KubernetesDns_2_4_3, PodThatIsNoEndpointHasNone) {
   expect_nxdomain(ask("1.50.244.10.in-addr.arpa.", "PTR"), "in-addr.arpa.");

@@ -105,7 +105,7 @@ TEST(Rfc2181_10_1, CnameStandsAlone) {
   }
 }
 
-// Section 10.3: what NS names has addresses and is no alias.
+// Section 10.3: what NS names has addresses and is not an alias.
 TEST(Rfc2181_10_3, NameServerIsNoAlias) { expect_nodata(ask("ns.dns.cluster.local.", "CNAME")); }
 
 }  // namespace
