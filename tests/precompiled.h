@@ -1,5 +1,5 @@
-// Headers that nearly every test reads, precompiled (clusterdns_precompile in CMakeLists.txt). Not to
-// be included: each file still names what it uses.
+// Headers that nearly every test reads, precompiled (clusterdns_precompile in CMakeLists.txt). Not
+// to be included: each file still names what it uses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,8 +1,7 @@
-"""Sums up JUnit files of ctest. Usage: summary.py FILE EXIT-CODE-OF-CTEST [FILE-OF-THE-SECOND-TRY]
+"""Sums up a JUnit file of ctest. Usage: summary.py FILE EXIT-CODE-OF-CTEST
 
-Prints each failed test by name, each skipped one with its reason and each that passed at the second
-try only, and last the line `N passed, N failed[, N skipped]`. Ends with 0 if none failed and at
-least one ran.
+Prints each failed test by name with the end of what it said, each skipped one with its reason, and
+last the line `N passed, N failed[, N skipped]`. Ends with 0 if none failed and at least one ran.
 """
 
 import os
@@ -15,6 +14,9 @@ REASONS = (
     re.compile(r"^SKIPPED: (.+)$", re.MULTILINE),
     re.compile(r": Skipped\n(.+)$", re.MULTILINE),
 )
+
+# Lines of a failed test that are shown below its name.
+SHOWN = 12
 
 
 def was_skipped(case):
@@ -43,30 +45,50 @@ def cases_of(path):
     return list(ElementTree.fromstring(text).iter("testcase")) if text.strip() else []
 
 
+def parts_of(case):
+    """Of a case that is many GoogleTest tests (tests/CMakeLists.txt): how many passed, the names of
+    those that failed, how many skipped. None for any other."""
+    output = case.findtext("system-out") or ""
+    total = re.search(r"^\[=+\] (\d+) tests? from \d+ test suites? ran\.", output, re.MULTILINE)
+    passed = re.search(r"^\[  PASSED  \] (\d+) tests?\.", output, re.MULTILINE)
+    if not total or not passed or int(total[1]) < 2:
+        return None
+    failed = re.findall(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", output, re.MULTILINE)
+    return int(passed[1]), sorted(set(failed)), int(total[1]) - int(passed[1]) - len(set(failed))
+
+
+def end_of(case):
+    """The last lines of what it said."""
+    lines = (case.findtext("system-out") or "").strip().splitlines()
+    # GoogleTest says what was wrong first, and sums up last.
+    at = next((i for i, line in enumerate(lines) if ": Failure" in line), len(lines) - SHOWN)
+    return [f"    {line[:300]}" for line in lines[max(at, 0):][:SHOWN]]
+
+
 def main():
     path, ctest_code = sys.argv[1], int(sys.argv[2])
-    again = {case.get("name") for path in sys.argv[3:] for case in cases_of(path)
-             if case.get("status") == "run"}
     passed, failed, skipped = 0, [], []
     for case in cases_of(path):
-        if case.get("status") == "run":
+        parts = parts_of(case)
+        if parts and (case.get("status") == "run" or parts[1]):
+            passed += parts[0]
+            failed += [(f"{case.get('name')} {name}", case) for name in parts[1]]
+            skipped += [(case.get("name"), reason_of(case))] * parts[2]
+        elif case.get("status") == "run":
             passed += 1
-        elif case.get("name") in again:
-            passed += 1
-            print(f"UNSTABLE {case.get('name')}: failed, and passed when it ran alone")
         elif was_skipped(case):
             skipped.append((case.get("name"), reason_of(case)))
         else:
-            failed.append(case.get("name"))
+            failed.append((case.get("name"), case))
     for name, reason in skipped:
         print(f"SKIPPED {name}: {reason}")
-    for name in failed:
-        print(f"FAILED {name}")
+    for name, case in failed:
+        print(f"FAILED {name}", *end_of(case), sep="\n")
     if passed == 0 and not failed:
         print("FAILED: no test ran")
-    elif ctest_code != 0 and not failed and not again:
+    elif ctest_code != 0 and not failed:
         print(f"FAILED: ctest itself ended with {ctest_code}")
-        failed.append("ctest")
+        failed.append(("ctest", None))
     print(f"{passed} passed, {len(failed)} failed" + (f", {len(skipped)} skipped" if skipped else ""))
     return 0 if passed > 0 and not failed else 1
 

@@ -15,7 +15,7 @@ start_server 0.0.0.0:0 --manifests "$HERE/data" --forward "127.0.0.1:$SERVER_POR
 ask() {
   local from=$1
   shift
-  limited ip netns exec "$NS" dig +time=5 +tries=1 -b "$from" "@$from" -p "$SERVER_PORT" "$@"
+  limited ip netns exec "$NS" dig +time="$LIMIT" +tries=1 -b "$from" "@$from" -p "$SERVER_PORT" "$@"
 }
 OUTSIDE=web.default.svc.example.com
 OURS=web.default.svc.cluster.local

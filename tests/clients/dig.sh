@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 need dig bind9-dnsutils
 start_server 127.0.0.1:0 --manifests "$HERE/data" --no-forward --no-search
-ask() { limited dig +time=5 +tries=1 "@$SERVER_HOST" -p "$SERVER_PORT" "$@"; }
+ask() { limited dig +time="$LIMIT" +tries=1 "@$SERVER_HOST" -p "$SERVER_PORT" "$@"; }
 Z=default.svc.cluster.local
 
 same "A" 10.96.5.1 "$(ask +short web.$Z)"
@@ -28,7 +28,7 @@ same "nothing to complain about" "" "$(ask web.$Z 2>&1 | grep -iE 'warning|malfo
   | grep -vE 'reserved for Multicast|mDNS query is leaked|recursion requested but not available')"
 
 # TC over UDP, then TCP by itself; or stay with what UDP carried.
-same "falls back to TCP" 60 "$(ask +noedns +short many.$Z | grep -c '^10\.')"
+counts "falls back to TCP" 60 '^10\.' "$(ask +noedns +short many.$Z 2>&1)"
 contains "+ignore keeps the truncated answer" " tc " "$(ask +noedns +ignore many.$Z | grep flags:)"
 same "TCP" 10.96.5.1 "$(ask +tcp +short web.$Z)"
 same "several on one connection" $'10.96.5.1\n10.96.5.3' \

@@ -12,7 +12,7 @@ import dns.resolver
 import dns.reversename
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 def resolver():

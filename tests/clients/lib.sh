@@ -7,10 +7,11 @@ set -uo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${CLUSTERDNS_BINARY:?set it to the clusterdns binary}"
-# No client command may hang longer than this many seconds.
-LIMIT=${CLUSTERDNS_CLIENT_LIMIT:-60}
+# No client command may hang longer than this many seconds, and no client that lets itself be told gives
+# up before: it asks once, so that an answer that is lost shows, and the machine may stand still meanwhile.
+LIMIT=${CLUSTERDNS_CLIENT_LIMIT:-120}
 # How long the server may take to start, in seconds: sanitizers on a loaded machine.
-START_LIMIT=30
+START_LIMIT=120
 WORK=$(mktemp -d)
 FAILED=0
 PASSED=0
@@ -30,25 +31,26 @@ need() { # command, Debian package
   command -v "$1" >/dev/null || skip "$1 is not installed (Debian package $2)"
 }
 
-# start_server LISTEN [ARGUMENTS…]: sets SERVER_HOST and SERVER_PORT. May be called again for
-# another server.
-start_server() {
-  local listen=$1 line deadline=$((SECONDS + START_LIMIT)) stdout="$WORK/stdout${#SERVER_PIDS[@]}"
+# launch "TRANSPORT…" ARGUMENTS…: starts a server, and waits until it has said where it listens for
+# each of udp, tls, https that is named. LISTEN_HOST and LISTEN_PORT have the addresses by these.
+declare -A LISTEN_HOST LISTEN_PORT
+launch() {
+  local wanted=$1 line each deadline=$((SECONDS + START_LIMIT)) stdout="$WORK/stdout${#SERVER_PIDS[@]}"
   shift
+  LISTEN_HOST=() LISTEN_PORT=()
   mkfifo "$stdout"
-  "${SERVER_PREFIX[@]}" "$CLUSTERDNS_BINARY" serve --listen "$listen" "$@" \
-    >"$stdout" 2>>"$WORK/stderr" &
+  "${SERVER_PREFIX[@]}" "$CLUSTERDNS_BINARY" "$@" >"$stdout" 2>>"$WORK/stderr" &
   SERVER_PIDS+=($!)
   exec 3<"$stdout"
   while [ $SECONDS -lt $deadline ] && IFS= read -r -t $START_LIMIT line <&3; do
     echo "$line" >>"$WORK/log"
-    if [[ $line =~ Listening\ on\ (.*):([0-9]+)\ \(udp,\ tcp\)$ ]]; then
-      SERVER_HOST=${BASH_REMATCH[1]}
-      SERVER_PORT=${BASH_REMATCH[2]}
-      cat <&3 >>"$WORK/log" & # so that the server never blocks on a full pipe
-      exec 3<&-
-      return
-    fi
+    [[ $line =~ Listening\ on\ (.*):([0-9]+)\ \(([a-z]+)(,\ tcp)?\)$ ]] || continue
+    LISTEN_HOST[${BASH_REMATCH[3]}]=${BASH_REMATCH[1]}
+    LISTEN_PORT[${BASH_REMATCH[3]}]=${BASH_REMATCH[2]}
+    for each in $wanted; do [ -n "${LISTEN_PORT[$each]:-}" ] || continue 2; done
+    cat <&3 >>"$WORK/log" & # so that the server never blocks on a full pipe
+    exec 3<&-
+    return
   done
   echo "FAILED: the server did not start"
   cat "$WORK/log" "$WORK/stderr" 2>/dev/null
@@ -56,19 +58,24 @@ start_server() {
   exit 1
 }
 
+# start_server LISTEN [ARGUMENTS…]: sets SERVER_HOST and SERVER_PORT. May be called again for
+# another server.
+start_server() {
+  local listen=$1
+  shift
+  launch udp serve --listen "$listen" "$@"
+  SERVER_HOST=${LISTEN_HOST[udp]} SERVER_PORT=${LISTEN_PORT[udp]}
+}
+
 # A network namespace of our own, $NS, with 192.0.2.10 and 2001:db8::10 beside loopback; removed at
 # the end. Servers started afterwards run in it. Skips when that is not possible here.
 enter_namespace() {
   need ip iproute2
   [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
-  NS=clusterdns-$$
-  ip netns add "$NS" 2>"$WORK/netns" || {
-    local reason
-    reason="no network namespaces here: $(cat "$WORK/netns")"
-    NS=
-    skip "$reason"
-  }
-  ip netns exec "$NS" ip link set lo up || skip "no loopback interface in a network namespace"
+  NS=clusterdns-$$-$RANDOM
+  # Commands in it get /sys mounted anew, which the kernel refuses in a chroot.
+  { ip netns add "$NS" && ip netns exec "$NS" ip link set lo up; } 2>"$WORK/netns" \
+    || skip "no network namespaces here: $(head -n 1 "$WORK/netns")"
   # getaddrinfo() asks only for families of which there is an address beside loopback's
   # (AI_ADDRCONFIG), so the namespace gets one of each, as a pod has.
   ip netns exec "$NS" ip address add 192.0.2.10/32 dev lo
@@ -93,6 +100,16 @@ same() {
   else
     FAILED=$((FAILED + 1))
     printf 'FAILED: %s\n--- expected\n%s\n--- got\n%s\n' "$1" "$2" "$3"
+  fi
+}
+
+# counts WHAT NUMBER PATTERN TEXT: so many lines match. Otherwise all of the text is told.
+counts() {
+  if [ "$(grep -cE "$3" <<<"$4")" == "$2" ]; then
+    PASSED=$((PASSED + 1))
+  else
+    FAILED=$((FAILED + 1))
+    printf 'FAILED: %s\n--- expected %s lines with %s\n--- got\n%s\n' "$1" "$2" "$3" "$4"
   fi
 }
 

@@ -5,20 +5,20 @@ need nginx nginx-light
 need curl curl
 need python3 python3
 # The endpoints must be addresses that exist: several of 127/8, all on one free port.
-read -r BACKEND PROXY < <(python3 - <<'PY'
+read -r BACKEND PROXY < <(python3 - "$HERE/../support" <<'PY'
 import socket
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.dont_write_bytecode = True
+from ports import free_port
 def free(addresses):
     while True:
-        held = []
+        port = free_port()
+        held = [socket.socket() for _ in addresses]
         try:
-            first = socket.socket()
-            first.bind((addresses[0], 0))
-            held.append(first)
-            for address in addresses[1:]:
-                s = socket.socket()
-                s.bind((address, first.getsockname()[1]))
-                held.append(s)
-            return first.getsockname()[1]
+            for s, address in zip(held, addresses):
+                s.bind((address, port))
+            return port
         except OSError:
             pass
         finally:
@@ -74,7 +74,7 @@ http {
   uwsgi_temp_path $WORK/nginx/uwsgi;
   scgi_temp_path $WORK/nginx/scgi;
   resolver 127.0.0.1:$SERVER_PORT valid=1s ipv6=off;
-  resolver_timeout 5s;
+  resolver_timeout 30s;
 $(for i in 1 2 3 4; do echo "  server { listen 127.0.10.$i:$BACKEND; return 200 'backend-$i'; }"; done)
   server {
     listen 127.0.0.1:$PROXY;
@@ -96,14 +96,14 @@ on_exit() {
   wait "$NGINX" 2>/dev/null
   [ $FAILED -eq 0 ] || tail -20 "$WORK/nginx/error.log"
 }
-get() { limited curl -sS --max-time 10 "http://127.0.0.1:$PROXY$1"; }
+get() { limited curl -sS --max-time 60 "http://127.0.0.1:$PROXY$1"; }
 # curl itself waits for the proxy to listen.
-limited curl -s --retry 50 --retry-connrefused --retry-delay 0 --retry-max-time 20 \
+limited curl -s --retry 1000 --retry-connrefused --retry-delay 0 --retry-max-time "$LIMIT" \
   "http://127.0.0.1:$PROXY/" >/dev/null || { echo "FAILED: nginx did not start"; exit 1; }
 
 # seen UNTIL: the backends that answer, until the set is UNTIL or the time is up.
 seen() {
-  local deadline=$((SECONDS + 20)) all="" now=""
+  local deadline=$((SECONDS + LIMIT)) all="" now=""
   while [ $SECONDS -lt $deadline ]; do
     now=$(for _ in $(seq 30); do get /; echo; done | sort -u | tr '\n' ' ')
     all=$now
@@ -115,7 +115,7 @@ same "every endpoint is used" "backend-1 backend-2 backend-3 " \
   "$(seen 'backend-1 backend-2 backend-3 ')"
 publish 127.0.10.2 127.0.10.4
 same "changes are followed without a reload" "backend-2 backend-4 " "$(seen 'backend-2 backend-4 ')"
-same "unknown service" 502 "$(limited curl -s -o /dev/null -w '%{http_code}' --max-time 10 \
+same "unknown service" 502 "$(limited curl -s -o /dev/null -w '%{http_code}' --max-time 60 \
   "http://127.0.0.1:$PROXY/missing")"
 contains "nginx was told NXDOMAIN" "Host not found" "$(cat "$WORK/nginx/error.log")"
 same "nginx complains about no answer" "" \

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { promises as dns } from "node:dns";
 
-const resolver = new dns.Resolver({ timeout: 5000, tries: 2 });
+const resolver = new dns.Resolver({ timeout: 5000, tries: 4 });
 resolver.setServers([process.argv[2]]);
 const Z = "default.svc.cluster.local";
 const code = async (promise) => {
@@ -38,6 +38,7 @@ assert.equal(await code(resolver.resolve4(`nothing.${Z}`)), "ENOTFOUND");
 assert.equal(await code(resolver.resolve6(`web.${Z}`)), "ENODATA");
 assert.equal(await code(resolver.resolve4("svc.cluster.local")), "ENODATA");
 assert.equal(await code(resolver.resolve4("example.com")), "EREFUSED");
-const many = await Promise.all(Array.from({ length: 300 }, () => resolver.resolve4(`web.${Z}`)));
+// As many as the socket of c-ares has room for when all answers come before the first is read.
+const many = await Promise.all(Array.from({ length: 200 }, () => resolver.resolve4(`web.${Z}`)));
 assert.ok(many.every((one) => one.length === 1 && one[0] === "10.96.5.1"));
 console.log("Node: every answer was right");

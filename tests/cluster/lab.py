@@ -14,12 +14,16 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tests/support"))
+from ports import free_port  # noqa: E402
+
 # Of ctest: the test did not run, and says why.
 SKIPPED = 77
 # Sanitizers, other tests on the same cores: seconds until a step counts as failed.
@@ -50,18 +54,6 @@ def binaries():
     if done.returncode != 0:
         raise Failed(f"tests/cluster/lab/build:\n{done.stdout}{done.stderr}")
     return pathlib.Path(lines[-1])
-
-
-def free_port():
-    """A port that was free for both protocols just now. Whoever takes it must be ready to try another."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            try:
-                tcp.bind(udp.getsockname())
-            except OSError:
-                continue
-            return udp.getsockname()[1]
 
 
 def until(what, condition, limit=PATIENCE, every=0.02):

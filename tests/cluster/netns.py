@@ -30,12 +30,15 @@ class Namespace:
 
     def __init__(self, name):
         self.name = f"cdns{os.getpid()}-{name}"
+        self.etc = pathlib.Path("/etc/netns") / self.name
         try:
             run("ip", "netns", "add", self.name)
+            # Mounts /sys anew, which the kernel refuses in a chroot.
+            run(*self.prefix(), "true")
         except lab.Failed as e:
+            self.remove()
             raise lab.Skip(f"no network namespaces here: {e}") from e
         self.ip("link", "set", "lo", "up")
-        self.etc = pathlib.Path("/etc/netns") / self.name
 
     def ip(self, *arguments):
         return run("ip", "-n", self.name, *arguments)

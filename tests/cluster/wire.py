@@ -27,7 +27,8 @@ class Malformed(Exception):
 class Answer:
     """A response, decoded. Names end with a dot and keep their letters; `data` is presentation format."""
 
-    __slots__ = ("rcode", "aa", "tc", "ra", "question", "answer", "authority", "additional", "ede", "size")
+    __slots__ = ("rcode", "aa", "tc", "ra", "question", "answer", "authority", "additional", "ede", "options",
+                 "size")
 
     def addresses(self):
         return sorted(r.data for r in self.answer if r.type in ("A", "AAAA"))
@@ -99,6 +100,8 @@ def _data(message, kind, at, length):
         return socket.inet_ntop(socket.AF_INET6, message[at:at + 16])
     if kind in (TYPES["CNAME"], TYPES["NS"], TYPES["PTR"]):
         return _name(message, at)[0]
+    if kind == TYPES["MX"]:
+        return "%d " % struct.unpack_from("!H", message, at) + _name(message, at + 2)[0]
     if kind == TYPES["SRV"]:
         return "%d %d %d " % struct.unpack_from("!3H", message, at) + _name(message, at + 6)[0]
     if kind == TYPES["SOA"]:
@@ -120,7 +123,7 @@ def decode(message):
         answer, at = Answer(), 12
         answer.rcode = RCODES.get(flags & 15, str(flags & 15))
         answer.aa, answer.tc, answer.ra = bool(flags & 0x0400), bool(flags & 0x0200), bool(flags & 0x0080)
-        answer.question, answer.ede, answer.size = None, [], len(message)
+        answer.question, answer.ede, answer.options, answer.size = None, [], {}, len(message)
         for _ in range(counts[0]):
             name, at = _name(message, at)
             answer.question = (name, *struct.unpack_from("!HH", message, at))
@@ -138,6 +141,7 @@ def decode(message):
                     option = at
                     while option + 4 <= at + length:
                         code, size = struct.unpack_from("!HH", message, option)
+                        answer.options[code] = message[option + 4:option + 4 + size]
                         if code == 15:
                             answer.ede.append(struct.unpack_from("!H", message, option + 4)[0])
                         option += 4 + size

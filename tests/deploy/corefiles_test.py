@@ -42,7 +42,7 @@ class Corefiles(unittest.TestCase):
             self.check(file.read())
 
     def test_what_is_wrong_is_found(self):
-        with self.assertRaisesRegex(AssertionError, "no directive"):
+        with self.assertRaisesRegex(AssertionError, "is not a directive"):
             self.check(".:53 {\n    kubernets\n}\n")
 
 

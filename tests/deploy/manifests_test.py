@@ -115,6 +115,34 @@ class Manifests(unittest.TestCase):
         for probe in ("livenessProbe", "readinessProbe"):
             self.assertEqual(pod["containers"][0][probe]["httpGet"]["host"], address)
 
+    def test_node_cache(self):
+        self.apply("node-cache")
+        pod = self.api.get("DaemonSet", "kube-system", "clusterdns-node-cache")["spec"]["template"]
+        self.check_pod(pod, "kube-system")
+        container = pod["spec"]["containers"][0]
+        options = dict(zip(container["args"][::2], container["args"][1::2]))
+        service = self.api.get("Service", "kube-system", options["-upstreamsvc"])
+        self.assertEqual(service["spec"]["selector"], {"k8s-app": "kube-dns"})
+        address = options["-localip"]
+        self.assertEqual(container["livenessProbe"]["httpGet"]["host"], address)
+        template = self.api.get("ConfigMap", "kube-system", "clusterdns-node-cache")["data"]
+        self.assertIn(f"health {address}:8080\n", template["Corefile.base"])
+
+    def test_canary_is_beside_the_service(self):
+        """The account and the Corefile of kubeadm's CoreDNS, and none of its queries."""
+        self.kubectl("apply", "-f", os.path.join(support.ROOT, "tests/cluster/data/kubeadm.yaml"))
+        self.apply("canary")
+        coredns = self.api.get("Deployment", "kube-system", "coredns")["spec"]["template"]["spec"]
+        template = self.api.get("Deployment", "kube-system", "clusterdns-canary")["spec"]["template"]
+        self.check_pod(template, "kube-system")
+        self.assertEqual(template["spec"]["serviceAccountName"], coredns["serviceAccountName"])
+        self.assertEqual(template["spec"]["containers"][0]["args"], coredns["containers"][0]["args"])
+        self.assertEqual(template["spec"]["volumes"][0]["configMap"]["name"],
+                         coredns["volumes"][0]["configMap"]["name"])
+        selector = self.api.get("Service", "kube-system", "kube-dns")["spec"]["selector"]
+        self.assertFalse(selector.items() <= template["metadata"]["labels"].items())
+        self.kubectl("delete", "-k", os.path.join(KUBERNETES, "canary"))
+
     def test_extra_rbac_is_optional(self):
         accounts = [f"system:serviceaccount:{name}" for name in
                     ("kube-system:coredns", "clusterdns:clusterdns",

@@ -1,5 +1,6 @@
 """What the tests of deploy/ share: the sources, the program, a private containerd, a network
 namespace, and waiting with a deadline."""
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,8 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Seconds that anything may take to come up: two cores, other tests beside.
 PATIENCE = 60
+IMAGE_BUILD = os.path.join(ROOT, "deploy/image/build")
+IMAGE_NAMES = ["localhost/clusterdns:test", "localhost/clusterdns/coredns:v1.14.2"]
 
 
 def program():
@@ -33,6 +36,11 @@ def run(*command, **more):
         raise Failed(f"{' '.join(command)} ended with {done.returncode}\n"
                      f"{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def build_image(output, *options):
+    return run(IMAGE_BUILD, "--program", program(), "--output", output,
+               *[word for name in IMAGE_NAMES for word in ("--name", name)], *options)
 
 
 def until(what, condition):
@@ -62,15 +70,49 @@ def need(*commands):
             raise unittest.SkipTest(f"{command} is not installed")
 
 
+def need_to_work(what, *command, **more):
+    """Skips when this machine cannot do what the command does, with the command's reason."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=PATIENCE, **more)
+    if done.returncode != 0:
+        reason = (done.stdout.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise unittest.SkipTest(f"no {what} here: {reason}")
+
+
+def need_containers():
+    """Skips where runc cannot run the plainest container, such as in a chroot or without cgroups."""
+    need_root()
+    need("runc", "unshare")
+    # As runc does; in a chroot the kernel refuses it.
+    need_to_work("mount namespaces", "unshare", "--mount", "true")
+    with tempfile.TemporaryDirectory() as bundle:
+        os.mkdir(os.path.join(bundle, "rootfs"))
+        shutil.copy(program(), os.path.join(bundle, "rootfs", "program"))
+        run("runc", "spec", cwd=bundle)
+        path = os.path.join(bundle, "config.json")
+        with open(path, encoding="utf-8") as file:
+            spec = json.load(file)
+        spec["process"].update(terminal=False, args=["/program", "-version"])
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(spec, file)
+        need_to_work("containers", "runc", "--root", os.path.join(bundle, "state"), "run", "--bundle",
+                     bundle, "clusterdns-" + os.path.basename(bundle))
+
+
 class Namespace:
     """A network namespace with loopback."""
 
     def __init__(self):
+        need("ip")
         self.name = f"clusterdns-deploy-{os.getpid()}"
-        done = subprocess.run(["ip", "netns", "add", self.name], stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            raise unittest.SkipTest("no network namespaces here: " + done.stderr.strip())
-        self.run("ip", "link", "set", "lo", "up")
+        need_to_work("network namespaces", "ip", "netns", "add", self.name)
+        try:
+            # Mounts /sys anew, which the kernel refuses in a chroot.
+            need_to_work("network namespaces", "ip", "netns", "exec", self.name, "true")
+            self.run("ip", "link", "set", "lo", "up")
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, *command, **more):
         return run("ip", "netns", "exec", self.name, *command, **more)
@@ -88,8 +130,8 @@ class Containerd:
     """A containerd of our own: its socket, images and containers are in a temporary folder."""
 
     def __init__(self):
-        need_root()
-        need("containerd", "ctr", "runc")
+        need_containers()
+        need("containerd", "ctr")
         self.folder = tempfile.mkdtemp(prefix="clusterdns-containerd-")
         self.address = os.path.join(self.folder, "sock")
         config = os.path.join(self.folder, "config.toml")
@@ -103,7 +145,14 @@ class Containerd:
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(["containerd", "--config", config], stdout=log,
                                             stderr=log)
-        until("containerd answers", lambda: self.ctr("version"))
+        try:
+            until("containerd answers", lambda: self.ctr("version"))
+            plugins = [line.split() for line in self.ctr("plugins", "ls").splitlines()]
+            if not any("overlayfs" in words and words[-1] == "ok" for words in plugins):
+                raise unittest.SkipTest(f"no overlayfs in {tempfile.gettempdir()}")
+        except BaseException:
+            self.close()
+            raise
 
     def ctr(self, *arguments, **more):
         return run("ctr", "--address", self.address, "--namespace", "k8s.io", *arguments, **more)
@@ -146,7 +195,9 @@ def main():
     result = test.result
     if not result.wasSuccessful():
         sys.exit(1)
-    if len(result.skipped) == result.testsRun and result.skipped:
+    # A class that is skipped as a whole counts as none.
+    skipped = sum(isinstance(test, unittest.TestCase) for test, _ in result.skipped)
+    if result.skipped and skipped == result.testsRun:
         print("SKIPPED: " + result.skipped[0][1])
         sys.exit(77)
     sys.exit(0)

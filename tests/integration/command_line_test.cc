@@ -64,7 +64,8 @@ TEST_F(CommandLine, PluginsAsCoreDnsListsThem) {
   std::istringstream lines(result.standard_output);
   for (std::string line; std::getline(lines, line);) names.push_back(line);
   EXPECT_TRUE(std::is_sorted(names.begin(), names.end())) << result.standard_output;
-  for (const char* name : {"cache", "errors", "forward", "kubernetes", "loadbalance", "log", "prometheus"}) {
+  for (const char* name :
+       {"cache", "errors", "forward", "kubernetes", "loadbalance", "log", "prometheus"}) {
     EXPECT_TRUE(std::binary_search(names.begin(), names.end(), name)) << name;
   }
   EXPECT_FALSE(std::binary_search(names.begin(), names.end(), "dnssec")) << "it is not built";
@@ -72,7 +73,9 @@ TEST_F(CommandLine, PluginsAsCoreDnsListsThem) {
 
 TEST_F(CommandLine, WhatCheckPrintsIsACorefile) {
   const auto path = directory_.write(
-      "Corefile", with_paths(".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n"));
+      "Corefile",
+      with_paths(
+          ".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n"));
   const RunResult printed = run({"check", "--print", path.string()});
   EXPECT_EQ(printed.exit_code, 0) << printed.standard_error;
   EXPECT_TRUE(contains(printed.standard_error, ": good (")) << printed.standard_error;
@@ -82,35 +85,46 @@ TEST_F(CommandLine, WhatCheckPrintsIsACorefile) {
 
 TEST_F(CommandLine, ForwardTakesAFileOfTheWorkingDirectory) {
   directory_.write("upstreams", "nameserver 192.0.2.1\n");
-  const auto path = directory_.write("Corefile", ".:0 {\n  bind 127.0.0.1\n  forward . upstreams\n}\n");
-  const RunResult good = test::run(
-      ProcessOptions{.arguments = {"check", path.string()}, .working_directory = directory_.path()});
+  const auto path =
+      directory_.write("Corefile", ".:0 {\n  bind 127.0.0.1\n  forward . upstreams\n}\n");
+  const RunResult good = test::run(ProcessOptions{.arguments = {"check", path.string()},
+                                                  .working_directory = directory_.path()});
   EXPECT_EQ(good.exit_code, 0) << good.standard_error;
-  EXPECT_EQ(run({"check", path.string()}).exit_code, 1) << "there is no such file here";
+  // There is no such file here: it is a host, which is looked up at a start.
+  EXPECT_EQ(run({"check", path.string()}).exit_code, 0);
+  const RunResult served = run({"-conf", path.string()});
+  EXPECT_EQ(served.exit_code, 1);
+  EXPECT_TRUE(contains(served.standard_error, "'upstreams'")) << served.standard_error;
 }
 
 TEST_F(CommandLine, AZoneWithoutRoomForItsNames) {
   const std::string label(61, 'z');
   const auto path = directory_.write(
-      "Corefile", with_paths(".:0 {\n  kubernetes " + label + "." + label + "." + label + "." + label +
-                             " {\n    manifests %M\n  }\n}\n"));
+      "Corefile", with_paths(".:0 {\n  kubernetes " + label + "." + label + "." + label + "." +
+                             label + " {\n    manifests %M\n  }\n}\n"));
   const RunResult result = run({"-conf", path.string()});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_TRUE(contains(result.standard_error, "is too long for the names below it")) << result.standard_error;
+  EXPECT_TRUE(contains(result.standard_error, "is too long for the names below it"))
+      << result.standard_error;
 }
 
 TEST_F(CommandLine, NamesThatWouldBeTooLongAreLeftOut) {
   // RFC 1035 2.3.4: 255 octets. A client cannot read a message with a longer one.
   const std::string label(63, 'a');
   const std::string zone = std::string(50, 'z') + "." + std::string(40, 'y') + ".";
-  manifests_.write("long.yaml",
-                   "apiVersion: v1\nkind: Service\nmetadata: {name: " + label + ", namespace: " + label +
-                   "}\nspec: {clusterIP: None, ports: [{name: http, port: 80}]}\n---\n"
-                   "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, namespace: " + label +
-                   ", labels: {kubernetes.io/service-name: " + label + "}}\naddressType: IPv4\nendpoints:\n"
-                   "- {addresses: [10.244.7.1], hostname: " + label + "}\n- {addresses: [10.244.7.2], hostname: b}\n"
-                   "ports: [{name: http, port: 80}]\n");
-  serve_corefile(".:0 {\n  bind 127.0.0.1\n  kubernetes " + zone + " in-addr.arpa {\n    manifests %M\n  }\n}\n");
+  manifests_.write(
+      "long.yaml",
+      "apiVersion: v1\nkind: Service\nmetadata: {name: " + label + ", namespace: " + label +
+          "}\nspec: {clusterIP: None, ports: [{name: http, port: 80}]}\n---\n"
+          "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, namespace: " +
+          label + ", labels: {kubernetes.io/service-name: " + label +
+          "}}\naddressType: IPv4\nendpoints:\n"
+          "- {addresses: [10.244.7.1], hostname: " +
+          label +
+          "}\n- {addresses: [10.244.7.2], hostname: b}\n"
+          "ports: [{name: http, port: 80}]\n");
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  kubernetes " + zone +
+                 " in-addr.arpa {\n    manifests %M\n  }\n}\n");
   const std::string name = label + "." + label + ".svc." + zone;
   const Message srv = ask(name, "SRV");
   ASSERT_EQ(srv.answer.size(), 1U);
@@ -225,6 +239,13 @@ TEST_F(CommandLine, ServicesJsonAndYaml) {
   const RunResult other =
       run({"services", "--manifests", manifests_.path().string(), "-n", "kube-system"});
   EXPECT_FALSE(contains(other.standard_output, "10.96.1.1")) << other.standard_output;
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_TRUE(
+      contains(other.standard_error, "there is no namespace 'kube-system'; these exist: default"))
+      << other.standard_error;
+  const RunResult slip =
+      run({"services", "--manifests", manifests_.path().string(), "-n", "defualt"});
+  EXPECT_TRUE(contains(slip.standard_error, "did you mean 'default'?")) << slip.standard_error;
 }
 
 TEST_F(CommandLine, QueryAsksAndTellsByExitCode) {

@@ -37,6 +37,9 @@ ServerProcess& Integration::serve(std::vector<std::string> arguments) {
   if (!given("--forward")) {
     all.emplace_back("--no-forward");
   }
+  if (!given("--console")) {
+    all.emplace_back("--no-console");
+  }
   all.insert(all.end(), arguments.begin(), arguments.end());
   server_.emplace(ProcessOptions{.arguments = std::move(all)});
   server_->wait_until_listening();

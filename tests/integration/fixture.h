@@ -19,8 +19,8 @@
 
 namespace clusterdns::test {
 
-// How much slower this build may be: sanitizers cost a multiple.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// How much slower the program may be: sanitizers cost a multiple.
+#if defined(CLUSTERDNS_SANITIZED)
 inline constexpr int kBuildFactor = 10;
 #else
 inline constexpr int kBuildFactor = 1;
@@ -36,8 +36,8 @@ inline constexpr int kBuildFactor = 1;
 
 class Integration : public ::testing::Test {
  protected:
-  // `clusterdns serve --manifests <manifests> --listen 127.0.0.1:0 ARGUMENTS…`; `--no-forward`
-  // unless an argument says `--forward`.
+  // `clusterdns serve --manifests <manifests> --listen 127.0.0.1:0 ARGUMENTS…`; `--no-forward` and
+  // `--no-console` unless an argument says `--forward` or `--console`.
   ServerProcess& serve(std::vector<std::string> arguments = {});
   // `clusterdns -conf Corefile`, with these lines written to it; %M is the manifest folder.
   ServerProcess& serve_corefile(std::string_view corefile, ProcessOptions options = {});
@@ -49,8 +49,7 @@ class Integration : public ::testing::Test {
                                                    std::string_view type = "A");
   // Asks again and again until `done`; returns how long that took, nullopt after `budget`.
   [[nodiscard]] std::optional<std::chrono::milliseconds> until(
-      const std::function<bool()>& done,
-      std::chrono::milliseconds budget = std::chrono::seconds(5));
+      const std::function<bool()>& done, std::chrono::milliseconds budget = kAnswerTimeout);
   // Fails the test unless the server ends with exit code 0.
   void stop();
   void TearDown() override;

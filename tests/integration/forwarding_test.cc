@@ -1,8 +1,12 @@
 // Names outside our zones, with an upstream that does what the test says.
-#include <atomic>
 #include <arpa/inet.h>
+#include <atomic>
 
+#include <csignal>
+#include <cstring>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <set>
 
 #include "integration/fixture.h"
@@ -276,7 +280,7 @@ TEST_F(Forwarding, OneOfTwoUpstreamsIsSilent) {
 TEST_F(Forwarding, ManyAtOnceAnsweredInReverse) {
   constexpr std::size_t kQueries = 100;
   std::atomic<ScriptedUpstream*> self = nullptr;  // read by the upstream's thread
-  std::vector<Octets> late;
+  std::vector<std::pair<Exchange, Octets>> late;
   ScriptedUpstream upstream([&](const Exchange& exchange) -> std::optional<Octets> {
     // The last octet of the address says which name was asked.
     const std::string& name = exchange.query.questions[0].name;
@@ -284,18 +288,19 @@ TEST_F(Forwarding, ManyAtOnceAnsweredInReverse) {
     if (!name.starts_with("n")) {
       return one_address(exchange);  // not one of ours: a probe of the server
     }
-    late.push_back(
+    late.emplace_back(
+        exchange,
         reply_to(exchange.query, {.answers = 1, .records = a_record(name, "192.0.2." + number)}));
     if (late.size() < kQueries) {
       return std::nullopt;
     }
     for (std::size_t i = late.size(); i-- > 1;) {
-      self.load()->send_udp_to_last(late[i]);
+      self.load()->send_udp(late[i].first, late[i].second);
     }
-    return late.front();
+    self.load()->send_udp(late.front().first, late.front().second);
+    return std::nullopt;
   });
   self = &upstream;
-  // One worker: one upstream socket, so that "the last client" is the right one for all answers.
   serve({"--forward", upstream.endpoint().text(), "--workers", "1"});
   UdpClient client(endpoint());
   std::map<std::uint16_t, std::string> open;
@@ -321,15 +326,188 @@ TEST_F(Forwarding, ForgedAnswersAreIgnored) {
   ScriptedUpstream upstream([&](const Exchange& exchange) -> std::optional<Octets> {
     Message forged = exchange.query;
     forged.id = static_cast<std::uint16_t>(forged.id + 1);
-    self.load()->send_udp_to_last(reply_to(
-        forged,
-        {.answers = 1, .records = a_record(exchange.query.questions[0].name, "203.0.113.66")}));
+    self.load()->send_udp(
+        exchange,
+        reply_to(forged, {.answers = 1,
+                          .records = a_record(exchange.query.questions[0].name, "203.0.113.66")}));
     return one_address(exchange);
   });
   self = &upstream;
   start({upstream.endpoint()});
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(addresses("www.example.com."), (std::vector<std::string>{"192.0.2.1"}));
+  }
+}
+
+// RFC 5452 sections 5 and 9: equal questions under way are one, whoever asks them.
+TEST_F(Forwarding, EqualQuestionsAreOneRequest) {
+  constexpr std::size_t kClients = 8;
+  constexpr std::size_t kEach = 50;
+  std::atomic<ScriptedUpstream*> self = nullptr;  // read by the upstream's thread
+  std::mutex mutex;
+  std::vector<Exchange> held;
+  ScriptedUpstream upstream([&](const Exchange& exchange) -> std::optional<Octets> {
+    if (!exchange.query.questions[0].name.starts_with("bank")) return one_address(exchange);
+    const std::lock_guard lock(mutex);
+    held.push_back(exchange);
+    return std::nullopt;
+  });
+  self = &upstream;
+  serve({"--forward", upstream.endpoint().text(), "--workers", "2"});
+  const auto began = std::chrono::steady_clock::now();
+  std::vector<std::unique_ptr<UdpClient>> clients;
+  for (std::size_t c = 0; c < kClients; ++c) {
+    clients.push_back(std::make_unique<UdpClient>(endpoint()));
+    for (std::size_t i = 0; i < kEach; ++i) {
+      clients[c]->send(encode(Query{.name = "bank.example.com.",
+                                    .id = static_cast<std::uint16_t>(1000 * (c + 1) + i)}));
+    }
+  }
+  // A name that comes later shows that all of those have been read.
+  for (auto& client : clients) {
+    client->send(encode(Query{.name = "after.example.com.", .id = 50'000}));
+    const auto answer = client->receive(Deadline::after(kGivesUp));
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(decode(*answer).id, 50'000);
+  }
+  {
+    const std::lock_guard lock(mutex);
+    // After silence each is asked twice more.
+    const bool slow = std::chrono::steady_clock::now() - began > std::chrono::seconds(1);
+    EXPECT_LE(held.size(), slow ? 6U : 2U) << "one a worker";
+    for (const Exchange& exchange : held) {
+      upstream.send_udp(exchange, *one_address(exchange));
+    }
+  }
+  for (std::size_t c = 0; c < kClients; ++c) {
+    std::set<std::uint16_t> ids;
+    while (ids.size() < kEach) {
+      const auto answer = clients[c]->receive(Deadline::after(kGivesUp));
+      ASSERT_TRUE(answer.has_value()) << ids.size();
+      const Message response = decode(*answer);
+      EXPECT_EQ(data_of(response.answer, "A"), (std::vector<std::string>{"192.0.2.1"}));
+      EXPECT_EQ(response.id / 1000, c + 1);
+      ids.insert(response.id);
+    }
+  }
+}
+
+// A loop is noticed in the middle of a UDP batch, while questions over TCP wait for their turn
+// behind others: what it ends is told afterwards, and nobody's answer is lost.
+TEST_F(Forwarding, ALoopIsNoticedInsideABatch) {
+  constexpr std::size_t kConnections = 4;
+  constexpr std::size_t kPipelined = 400;
+  constexpr std::uint16_t kBehind = 60;
+  std::mutex mutex;
+  Octets probe;
+  ScriptedUpstream upstream([&](const Exchange& exchange) -> std::optional<Octets> {
+    const std::lock_guard lock(mutex);
+    if (type_to_text(exchange.query.questions[0].type) == "HINFO") {
+      probe = encode(Query{.name = exchange.query.questions[0].name, .type = "HINFO", .id = 7});
+    }
+    return std::nullopt;
+  });
+  serve({"--forward", upstream.endpoint().text(), "--workers", "1"});
+  std::vector<std::unique_ptr<TcpClient>> connections;
+  for (std::size_t c = 0; c < kConnections; ++c) {
+    connections.push_back(std::make_unique<TcpClient>(endpoint()));
+    Octets all;
+    for (std::size_t i = 0; i < kPipelined; ++i) {
+      const Octets one = framed(encode(
+          Query{.name = "n" + std::to_string(c) + "-" + std::to_string(i) + ".example.com."}));
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    connections[c]->send_raw(all);
+  }
+  ASSERT_TRUE(until([&] {
+                const std::lock_guard lock(mutex);
+                return !probe.empty();
+              }).has_value());
+  // Held up while they are sent, so that it reads them as whole batches.
+  UdpClient client(endpoint());
+  ASSERT_EQ(::kill(server_->pid(), SIGSTOP), 0);
+  client.send(probe);
+  for (std::uint16_t i = 0; i < kBehind; ++i) {
+    client.send(encode(Query{.name = "u" + std::to_string(i) + ".example.com.",
+                             .id = static_cast<std::uint16_t>(1000 + i)}));
+  }
+  ASSERT_EQ(::kill(server_->pid(), SIGCONT), 0);
+  std::set<std::uint16_t> answered;
+  while (answered.size() <= kBehind) {
+    const auto answer = client.receive(Deadline::after(kGivesUp));
+    ASSERT_TRUE(answer.has_value()) << answered.size();
+    answered.insert(decode(*answer).id);
+  }
+  for (const auto& connection : connections) {
+    for (std::size_t i = 0; i < kPipelined; ++i) {
+      const auto answer = connection->receive(Deadline::after(kGivesUp));
+      ASSERT_TRUE(answer.has_value()) << i;
+      EXPECT_EQ(decode(*answer).rcode, 2);
+    }
+  }
+  EXPECT_EQ(addresses("web.default.svc.cluster.local."), (std::vector<std::string>{"10.96.1.1"}));
+}
+
+// One client cannot have all places of `max_concurrent` while others ask.
+TEST_F(Forwarding, PlacesAreShared) {
+  ScriptedUpstream upstream([](const Exchange& exchange) -> std::optional<Octets> {
+    if (exchange.query.questions[0].name.find(".slow.") != std::string::npos) return std::nullopt;
+    return one_address(exchange);
+  });
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  workers 2\n  forward . " + upstream.endpoint().text() +
+                 " {\n    max_concurrent 100\n  }\n}\n");
+  UdpClient greedy(endpoint(), "127.0.0.2");
+  for (int i = 0; i < 400; ++i) {
+    greedy.send(encode(Query{.name = "n" + std::to_string(i) + ".slow.example."}));
+    if (i < 120) continue;
+    UdpClient other(endpoint(), "127.0.0.3");
+    const Message response = other.exchange(Query{.name = "g" + std::to_string(i) + ".example."});
+    ASSERT_EQ(data_of(response.answer, "A"), (std::vector<std::string>{"192.0.2.1"})) << i;
+  }
+}
+
+// A network is all the reverse zones that it stands for, wherever its prefix ends.
+TEST_F(Forwarding, NetworksAreTheirReverseZones) {
+  ScriptedUpstream upstream([](const Exchange& exchange) -> std::optional<Octets> {
+    WireWriter record;
+    record.record(exchange.query.questions[0].name, "PTR", 60, name_octets("inside.example."));
+    return reply_to(exchange.query, {.answers = 1, .records = record.out});
+  });
+  const std::string to = upstream.endpoint().text();
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  forward 172.16.0.0/12 " + to +
+                 " {\n    except 172.18.0.0/15\n  }\n  forward 10.128.0.0/10 " + to +
+                 "\n  forward fd00:10::/30 " + to + "\n}\n");
+  for (const char* const name :
+       {"9.9.16.172.in-addr.arpa.", "9.9.17.172.in-addr.arpa.", "9.9.31.172.in-addr.arpa.",
+        "1.1.128.10.in-addr.arpa.", "1.1.191.10.in-addr.arpa.", "0.1.0.0.0.0.d.f.ip6.arpa.",
+        "3.1.0.0.0.0.d.f.ip6.arpa."}) {
+    expect_rcode(ask(name, "PTR"), "NOERROR");
+  }
+  for (const char* const name :
+       {"9.9.15.172.in-addr.arpa.", "9.9.32.172.in-addr.arpa.", "9.9.18.172.in-addr.arpa.",
+        "9.9.19.172.in-addr.arpa.", "1.1.127.10.in-addr.arpa.", "1.1.192.10.in-addr.arpa.",
+        "4.1.0.0.0.0.d.f.ip6.arpa."}) {
+    expect_rcode(ask(name, "PTR"), "REFUSED");
+  }
+}
+
+TEST_F(Forwarding, PortsChangeFromQuestionToQuestion) {
+  ScriptedUpstream upstream(one_address);
+  serve({"--forward", upstream.endpoint().text(), "--workers", "1"});
+  UdpClient client(endpoint());
+  constexpr int kQuestions = 2000;
+  for (int i = 0; i < kQuestions; ++i) {
+    (void)client.exchange(Query{.name = "n" + std::to_string(i) + ".example.com."});
+  }
+  std::map<std::uint16_t, int> by_port;
+  for (const Exchange& exchange : upstream.received()) {
+    sockaddr_in peer;
+    std::memcpy(&peer, &exchange.peer, sizeof peer);
+    ++by_port[ntohs(peer.sin_port)];
+  }
+  EXPECT_GE(by_port.size(), 64U);
+  for (const auto& [port, count] : by_port) {
+    EXPECT_LE(count, kQuestions / 20) << port;
   }
 }
 
@@ -401,7 +579,8 @@ TEST_F(Forwarding, ExternalNameWhoseTargetIsUnreachable) {
       << response.text();
 }
 
-TEST_F(Forwarding, RelayedResponsesKeepRecordsOfOtherSections) {
+// What the question did not ask for is nobody's to say (RFC 5452 section 6).
+TEST_F(Forwarding, RecordsThatDoNotBelongToTheAnswerAreNotRelayed) {
   ScriptedUpstream upstream([](const Exchange& exchange) -> std::optional<Octets> {
     WireWriter records;
     records.raw(a_record("www.example.com.", "192.0.2.1"));
@@ -409,8 +588,9 @@ TEST_F(Forwarding, RelayedResponsesKeepRecordsOfOtherSections) {
     return reply_to(exchange.query, {.answers = 1, .authority = 1, .records = records.out});
   });
   start({upstream.endpoint()});
-  EXPECT_EQ(texts(ask("www.example.com.").authority),
-            (std::vector<std::string>{"example.com. 50 IN NS ns.example.com."}));
+  const Message response = ask("www.example.com.");
+  EXPECT_EQ(data_of(response.answer, "A"), std::vector<std::string>{"192.0.2.1"});
+  EXPECT_TRUE(response.authority.empty()) << response.text();
 }
 
 // An upstream that is ourselves is left out with a clear message, and the rest is served.
@@ -428,9 +608,8 @@ TEST_F(Forwarding, OurselvesAsUpstream) {
   server_->wait_until_listening();
   expect_rcode(ask("www.example.com."), "SERVFAIL");
   EXPECT_EQ(addresses("web.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
-  EXPECT_NE(server_->output().find("[ERROR] plugin/loop: Loop (" + own.text() + " -> :" +
-                                   std::to_string(own.port) + ") detected for zone \".\""),
-            std::string::npos)
+  EXPECT_TRUE(server_->wait_for_output("[ERROR] plugin/loop: Loop (" + own.text() + " -> :" +
+                                       std::to_string(own.port) + ") detected for zone \".\""))
       << server_->output();
   stop();
   // As CoreDNS, when told to; and for those who check.
@@ -441,6 +620,22 @@ TEST_F(Forwarding, OurselvesAsUpstream) {
       << result.standard_error;
   directory_.write("Corefile", corefile(""));
   EXPECT_EQ(run(ProcessOptions{.arguments = {"check", path.string()}}).exit_code, 1);
+}
+
+// CoreDNS's recipe for several upstreams with settings of their own: no query comes back to the
+// block that sent it.
+TEST_F(Forwarding, AnotherBlockOfTheSameServerIsAnUpstream) {
+  ScriptedUpstream upstream(one_address, "127.0.0.1");
+  const Endpoint inner = unused_endpoint("127.0.0.1");
+  const auto path = directory_.write(
+      "Corefile", ".:0 {\n  bind 127.0.0.1\n  forward . " + inner.text() +
+                      "\n}\n.:" + std::to_string(inner.port) +
+                      " {\n  bind 127.0.0.1\n  forward . " + upstream.endpoint().text() + "\n}\n");
+  EXPECT_EQ(run(ProcessOptions{.arguments = {"check", path.string()}}).exit_code, 0);
+  server_.emplace(ProcessOptions{.arguments = {"-conf", path.string()}});
+  server_->wait_until_listening();
+  EXPECT_EQ(addresses("www.example.com."), std::vector<std::string>{"192.0.2.1"});
+  EXPECT_EQ(server_->output().find("plugin/loop"), std::string::npos) << server_->output();
 }
 
 TEST_F(Forwarding, ResolvConfAsUpstreamList) {

@@ -76,7 +76,8 @@ TEST_F(Operations, CountsQueriesAsCoreDns) {
   ASSERT_TRUE(becomes_ready());
   const Query a{.name = "a.default.svc.cluster.local."};
   for (int i = 0; i < 3; ++i) (void)ask_udp(endpoint(), a);
-  (void)ask_tcp(endpoint(), Query{.name = "none.default.svc.cluster.local.", .type = "AAAA",
+  (void)ask_tcp(endpoint(), Query{.name = "none.default.svc.cluster.local.",
+                                  .type = "AAAA",
                                   .edns = Edns{.dnssec_ok = true}});
   (void)ask_udp(endpoint(), Query{.name = "www.example.org.", .type = "TYPE65280"});
   (void)ask_udp(endpoint(), Query{.name = "a.", .type = "TXT", .klass = "CH"});
@@ -117,9 +118,9 @@ TEST_F(Operations, CountsQueriesAsCoreDns) {
   // 45 octets of question, and uncompressed: the same name and 14 more for each answer.
   const double question = static_cast<double>(encode(a).size());
   const double name = static_cast<double>(name_octets(a.name).size());
-  EXPECT_EQ(value("coredns_dns_response_size_bytes_sum{proto=\"udp\"," + s +
-                  ",view=\"\",zone=\".\"}"),
-            3 * (question + name + 14));
+  EXPECT_EQ(
+      value("coredns_dns_response_size_bytes_sum{proto=\"udp\"," + s + ",view=\"\",zone=\".\"}"),
+      3 * (question + name + 14));
   EXPECT_EQ(value("coredns_plugin_enabled{name=\"kubernetes\"," + s + ",view=\"\",zone=\".\"}"), 1);
   EXPECT_EQ(value("coredns_plugin_enabled{name=\"health\"," + s + ",view=\"\",zone=\".\"}"), -1);
   EXPECT_EQ(value("coredns_panics_total"), 0);
@@ -130,42 +131,48 @@ TEST_F(Operations, CountsQueriesAsCoreDns) {
 
 TEST_F(Operations, HealthIsProbedEachSecond) {
   serve_corefile(kCorefile);
-  EXPECT_TRUE(until([&] { return metrics()["coredns_health_request_duration_seconds_count"] >= 1; }))
-      << server_->output();
+  EXPECT_TRUE(until([&] {
+    return metrics()["coredns_health_request_duration_seconds_count"] >= 1;
+  })) << server_->output();
   EXPECT_EQ(metrics()["coredns_health_request_failures_total"], 0);
 }
 
 TEST_F(Operations, LogLinesAreCoreDnss) {
   serve_corefile(
       ".:0 {\n  bind 127.0.0.1\n  log\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n");
-  const Query a{.name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096, .options = {{10, Octets(8)}}},
+  const Query a{.name = "A.default.svc.cluster.local.",
+                .edns = Edns{.payload_size = 4096, .options = {{10, Octets(8)}}},
                 .id = 4711};
   UdpClient client(endpoint());
   (void)client.exchange(a);
   const std::string line = line_with(" - 4711 ");
-  const std::string expected =
-      "[INFO] " + local_endpoint(client.descriptor()).text() +
-      " - 4711 \"A IN a.default.svc.cluster.local. udp " + std::to_string(encode(a).size() - 12) +
-      " false 4096\" NOERROR qr,aa,rd " +
-      std::to_string(12 + 2 * name_octets(a.name).size() + 4 + 14) + " 0.";
+  const std::string expected = "[INFO] " + local_endpoint(client.descriptor()).text() +
+                               " - 4711 \"A IN a.default.svc.cluster.local. udp " +
+                               std::to_string(encode(a).size() - 12) +
+                               " false 4096\" NOERROR qr,aa,rd " +
+                               std::to_string(12 + 2 * name_octets(a.name).size() + 4 + 14) + " 0.";
   EXPECT_EQ(line.substr(0, expected.size()), expected);
   EXPECT_EQ(line.back(), 's');
 }
 
 TEST_F(Operations, LogInJson) {
-  serve_corefile(".:0 {\n  bind 127.0.0.1\n  log . \"custom {name}\"\n  kubernetes cluster.local {\n"
-                 "    manifests %M\n  }\n}\n",
-                 {.arguments = {"-log-format", "json"}});
-  const Query a{.name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096}, .id = 4713};
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  log . \"custom {name}\"\n  kubernetes cluster.local {\n"
+      "    manifests %M\n  }\n}\n",
+      {.arguments = {"-log-format", "json"}});
+  const Query a{
+      .name = "A.default.svc.cluster.local.", .edns = Edns{.payload_size = 4096}, .id = 4713};
   UdpClient client(endpoint());
   (void)client.exchange(a);
   const std::string line = line_with("\"id\":4713");
   const std::string port = std::to_string(local_endpoint(client.descriptor()).port);
   const std::string expected =
       R"("level":"INFO","msg":"custom a.default.svc.cluster.local.","plugin":"log",)"
-      R"("client_ip":"127.0.0.1","client_port":)" + port +
+      R"("client_ip":"127.0.0.1","client_port":)" +
+      port +
       R"(,"qname":"a.default.svc.cluster.local.","qtype":"A","qclass":"IN","protocol":"udp","id":4713,)"
-      R"("opcode":0,"request_size":)" + std::to_string(encode(a).size()) +
+      R"("opcode":0,"request_size":)" +
+      std::to_string(encode(a).size()) +
       R"(,"dnssec_ok":false,"bufsize":4096,"rcode":"NOERROR","response_size":)" +
       std::to_string(12 + 2 * name_octets(a.name).size() + 4 + 14) + R"(,"duration_seconds":0.)";
   EXPECT_NE(line.find(expected), std::string::npos) << line << "\n" << expected;
@@ -179,16 +186,18 @@ TEST_F(Operations, LogInJson) {
 
 TEST_F(Operations, FailuresAreLoggedAsCoreDnsDoes) {
   const auto nobody = directory_.write("resolv.conf", "# names no server\n");
-  serve_corefile(".:0 {\n  bind 127.0.0.1\n  errors\n  log . \"{combined} {/meta} {what}\"\n  forward . " +
-                 nobody.string() + "\n}\n");
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  errors\n  log . \"{combined} {/meta} {what}\"\n  forward . " +
+      nobody.string() + "\n}\n");
   const Query query{.name = "www.example.org.", .edns = Edns{}, .id = 4712};
   UdpClient client(endpoint());
   (void)client.exchange(query);
   const std::string line = line_with(" - 4712 ");
-  const std::string expected =
-      "[INFO] " + local_endpoint(client.descriptor()).text() +
-      " - 4712 \"A IN www.example.org. udp " + std::to_string(encode(query).size()) +
-      " false 1232\" SERVFAIL qr,rd " + std::to_string(12 + name_octets(query.name).size() + 4) + " 0.";
+  const std::string expected = "[INFO] " + local_endpoint(client.descriptor()).text() +
+                               " - 4712 \"A IN www.example.org. udp " +
+                               std::to_string(encode(query).size()) +
+                               " false 1232\" SERVFAIL qr,rd " +
+                               std::to_string(12 + name_octets(query.name).size() + 4) + " 0.";
   EXPECT_EQ(line.substr(0, expected.size()), expected);
   EXPECT_NE(line.find("s \"0\" - {what}"), std::string::npos) << line;
   EXPECT_TRUE(server_->wait_for_output("[ERROR] plugin/errors: 2 www.example.org. A: "));
@@ -196,14 +205,16 @@ TEST_F(Operations, FailuresAreLoggedAsCoreDnsDoes) {
 
 TEST_F(Operations, ErrorsAreConsolidated) {
   const auto nobody = directory_.write("resolv.conf", "# names no server\n");
-  serve_corefile(".:0 {\n  bind 127.0.0.1\n  errors {\n    consolidate 300ms \".*\" warning "
-                 "show_first\n  }\n  forward . " + nobody.string() + "\n}\n");
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  errors {\n    consolidate 2s \".*\" warning "
+      "show_first\n  }\n  forward . " +
+      nobody.string() + "\n}\n");
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(ask("www" + std::to_string(i) + ".example.org.").rcode, 2);
   }
   EXPECT_TRUE(server_->wait_for_output("[WARNING] plugin/errors: 2 www0.example.org. A: "))
       << server_->output();
-  EXPECT_TRUE(server_->wait_for_output("errors like '.*' occurred in last 300ms"))
+  EXPECT_TRUE(server_->wait_for_output("errors like '.*' occurred in last 2s"))
       << server_->output();
 }
 
@@ -215,26 +226,105 @@ TEST_F(Operations, BadOptionsSayWhatToDo) {
     return result.standard_error;
   };
   using ::testing::HasSubstr;
-  EXPECT_THAT(message("health 8080"), HasSubstr("Bad:2:10: '8080' has no port"));
-  EXPECT_THAT(message("health host.example:8080"), HasSubstr("is no address"));
+  EXPECT_THAT(message("health 8080"), HasSubstr("Bad:2:10: health: '8080' has no port"));
+  EXPECT_THAT(message("health host.example:8080"), HasSubstr("is not an address"));
   EXPECT_THAT(message("health {\n lameduk 5s\n}"), HasSubstr("lameduck"));
   EXPECT_THAT(message("ready {\n monitor sometimes\n}"), HasSubstr("until-ready"));
-  EXPECT_THAT(message("reload 1s"), HasSubstr("below 2s"));
-  EXPECT_THAT(message("reload 10s 1ms"), HasSubstr("below 1s"));
-  EXPECT_THAT(message("errors {\n consolidate 5m \"(\"\n}"), HasSubstr("no regular expression"));
-  EXPECT_THAT(message("kubernetes cluster.local {\n multicluster clusterset.local\n}"),
-              HasSubstr("Bad:3:2: kubernetes: 'multicluster' names the zone 'clusterset.local.'"));
+  EXPECT_THAT(message("reload 1s"), HasSubstr("reload: '1s' is too short; the shortest interval "
+                                              "is 2s"));
+  EXPECT_THAT(message("reload 10s 1ms"),
+              HasSubstr("reload: '1ms' is too short; the shortest jitter is 1s"));
+  EXPECT_THAT(
+      message("errors {\n consolidate 5m \"(\"\n}"),
+      HasSubstr("Bad:3:17: errors: consolidate: '(' is not a regular expression: missing ): ("));
+  EXPECT_THAT(
+      message("kubernetes cluster.local {\n multicluster clusterset.local\n}"),
+      HasSubstr("Bad:3:2: kubernetes: multicluster: the zone 'clusterset.local.' is not one of"));
   EXPECT_THAT(message("kubernetes cluster.local {\n zonal\n noendpoints\n}"),
-              HasSubstr("Bad:3:2: kubernetes: 'zonal' answers from endpoints"));
-  EXPECT_THAT(message("prometheus {\n tls x\n}"), HasSubstr("not built yet"));
+              HasSubstr("Bad:3:2: kubernetes: zonal: it answers from endpoints"));
+  EXPECT_THAT(message("prometheus {\n tls x\n}"),
+              HasSubstr("Bad:3:6: prometheus: tls: 'x' cannot be read"));
+}
+
+TEST_F(Operations, EveryErrorIsToldAtOnce) {
+  const auto path =
+      directory_.write("Bad", ".:0 {\n  nonsense\n  cache -5\n}\n.:1 {\n  loop x\n}\n");
+  const RunResult result = run(ProcessOptions{.arguments = {"-conf", path.string()}});
+  EXPECT_EQ(result.exit_code, 1);
+  for (const char* place : {"Bad:2:3: ", "Bad:3:9: ", "Bad:6:8: "}) {
+    EXPECT_NE(result.standard_error.find(place), std::string::npos) << result.standard_error;
+  }
+}
+
+// CoreDNS, plugin/log/log.go: the first rule whose name covers the query, whatever its classes.
+TEST_F(Operations, SeveralLogsAreOneListOfRules) {
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  log a.example \"first {name}\" {\n    class error\n  }\n"
+      "  log . \"second {name}\"\n  log b.example \"third {name}\"\n  whoami\n}\n");
+  for (const char* name : {"x.a.example.", "x.b.example.", "x.c.example."}) (void)ask(name);
+  EXPECT_TRUE(server_->wait_for_output("second x.c.example."));
+  EXPECT_EQ(server_->stop(), 0);
+  const std::string output = server_->output();
+  EXPECT_NE(output.find("second x.b.example."), std::string::npos) << output;
+  for (const char* none : {"x.a.example.", "third"}) {
+    EXPECT_EQ(output.find(none), std::string::npos) << output;
+  }
+}
+
+TEST_F(Operations, QuietPrintsNothingAtAStart) {
+  const auto path =
+      directory_.write("Corefile", ".:0 {\n  bind 127.0.0.1\n  whoami\n  reload\n  log\n}\n");
+  server_.emplace(ProcessOptions{.arguments = {"-quiet", "-conf", path.string()}});
+  // It serves when it says what it has read.
+  ASSERT_TRUE(server_->wait_for_output("plugin/reload: Running configuration SHA512"));
+  EXPECT_EQ(server_->stop(), 0);
+  for (const char* part : {"Listening on", "clusterdns-", ".:"}) {
+    EXPECT_EQ(server_->output().find(part), std::string::npos) << part << "\n" << server_->output();
+  }
+}
+
+// Who starts the program for the first time.
+TEST_F(Operations, WithoutACorefileOneLineSaysWhatIsServed) {
+  server_.emplace(
+      ProcessOptions{.arguments = {"-dns.port", "0"}, .working_directory = directory_.path()});
+  server_->wait_until_listening();
+  EXPECT_EQ(server_->stop(), 0);
+  EXPECT_NE(
+      server_->standard_error().find("no Corefile here: port 0 answers each client with its own "
+                                     "address (whoami); see `clusterdns help`"),
+      std::string::npos)
+      << server_->standard_error();
+}
+
+TEST_F(Operations, ManifestsAndCorefilesThatAreTakenForEachOther) {
+  const auto corefile = directory_.write("Corefile", ".:0 {\n  whoami\n}\n");
+  const auto manifest = directory_.write(
+      "a.txt", "# a comment\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n");
+  const RunResult served = run(ProcessOptions{.arguments = {"serve", corefile.string()}});
+  EXPECT_EQ(served.exit_code, 1);
+  EXPECT_NE(served.standard_error.find("is a Corefile, not a manifest; `clusterdns -conf FILE` "
+                                       "serves it"),
+            std::string::npos)
+      << served.standard_error;
+  const RunResult read = run(ProcessOptions{.arguments = {"-conf", manifest.string()}});
+  EXPECT_EQ(read.exit_code, 1);
+  EXPECT_NE(read.standard_error.find("a.txt: this is a Kubernetes manifest, not a Corefile; "
+                                     "manifests are "
+                                     "served by `clusterdns serve -m FILE`"),
+            std::string::npos)
+      << read.standard_error;
+  const RunResult folder = run(ProcessOptions{.arguments = {"-conf", directory_.path().string()}});
+  EXPECT_EQ(folder.exit_code, 1);
+  EXPECT_NE(folder.standard_error.find("clusterdns serve -m "), std::string::npos)
+      << folder.standard_error;
 }
 
 // A port that is taken is an error at start; everything that was bound is released.
 TEST_F(Operations, HttpPortInUse) {
   const FileDescriptor taken = bound_socket(Endpoint{"127.0.0.1", 0}, SOCK_STREAM);
   const std::string address = local_endpoint(taken.get()).text();
-  const auto path = directory_.write("Corefile", ".:0 {\n  bind 127.0.0.1\n  prometheus " + address +
-                                                     "\n  whoami\n}\n");
+  const auto path = directory_.write(
+      "Corefile", ".:0 {\n  bind 127.0.0.1\n  prometheus " + address + "\n  whoami\n}\n");
   const RunResult result = run(ProcessOptions{.arguments = {"-conf", path.string()}});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_NE(result.standard_error.find(address), std::string::npos) << result.standard_error;

@@ -81,18 +81,10 @@ class Mutator {
     }
     const std::size_t at = pick(packet.size());
     switch (pick(10)) {
-      case 0:
-        packet[at] ^= static_cast<std::uint8_t>(1U << pick(8));
-        break;
-      case 1:
-        packet[at] = static_cast<std::uint8_t>(pick(256));
-        break;
-      case 2:
-        packet[at] = kInteresting[pick(std::size(kInteresting))];
-        break;
-      case 3:
-        packet.resize(at);
-        break;
+      case 0: packet[at] ^= static_cast<std::uint8_t>(1U << pick(8)); break;
+      case 1: packet[at] = static_cast<std::uint8_t>(pick(256)); break;
+      case 2: packet[at] = kInteresting[pick(std::size(kInteresting))]; break;
+      case 3: packet.resize(at); break;
       case 4:
         packet.insert(packet.begin() + static_cast<std::ptrdiff_t>(at), pick(40) + 1,
                       static_cast<std::uint8_t>(pick(256)));

@@ -58,8 +58,9 @@ TEST_F(Search, TypeThatDoesNotExistIsNodata) {
 
 TEST_F(Search, NothingFoundAndNothingToForwardTo) {
   start("  search\n");
-  expect_rcode(ask("nothing."), "NXDOMAIN");
-  expect_rcode(ask("nothing.shop."), "NXDOMAIN");
+  // Nothing is known of names outside.
+  expect_rcode(ask("nothing."), "REFUSED");
+  expect_rcode(ask("nothing.shop."), "REFUSED");
 }
 
 TEST_F(Search, CaseOfTheQuestionIsKept) {
@@ -81,8 +82,9 @@ TEST_F(Search, NamesOfOurZonesAreNotExpanded) {
 }
 
 TEST_F(Search, NamesOfOurZonesThatFallThroughAreNotExpanded) {
-  serve_corefile(".:0 {\n  bind 127.0.0.1\n  search svc.cluster.local\n  kubernetes cluster.local default {\n"
-                 "    manifests %M\n    fallthrough\n  }\n}\n");
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  search svc.cluster.local\n  kubernetes cluster.local default {\n"
+      "    manifests %M\n    fallthrough\n  }\n}\n");
   EXPECT_EQ(addresses("api.shop."), (std::vector<std::string>{"10.96.1.2"}));
   // web.default.svc.cluster.local is there, but this is a name of the zone default.
   expect_refused(ask("web.default."));

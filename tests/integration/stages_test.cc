@@ -1,6 +1,7 @@
 // cache, hosts, loop and legacy directives, in the program.
 #include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "integration/fixture.h"
 #include "support/scripted_upstream.h"
@@ -70,12 +71,12 @@ TEST_F(Stages, HostsFileIsFollowed) {
   EXPECT_EQ(addresses("second.example."), std::vector<std::string>{"192.0.2.9"});
   EXPECT_TRUE(server_->wait_for_output("plugin/hosts: File does not exist: /nonexistent/hosts"));
   directory_.write("hosts", "192.0.2.70 host.example\nnonsense\n");
-  EXPECT_TRUE(until(
-      [&] { return addresses("host.example.") == std::vector<std::string>{"192.0.2.70"}; }));
-  EXPECT_TRUE(server_->wait_for_output("hosts:2: 'nonsense' is no IP address"));
+  EXPECT_TRUE(
+      until([&] { return addresses("host.example.") == std::vector<std::string>{"192.0.2.70"}; }));
+  EXPECT_TRUE(server_->wait_for_output("hosts:2: 'nonsense' is not an IP address"));
   // Without the file, what it said last stays.
   std::filesystem::remove(file);
-  EXPECT_TRUE(server_->wait_for_output("kept as it was"));
+  EXPECT_TRUE(server_->wait_for_output("still serving what it held"));
   EXPECT_EQ(addresses("host.example."), std::vector<std::string>{"192.0.2.70"});
   EXPECT_EQ(addresses("inline.example."), std::vector<std::string>{"192.0.2.8"});
 }
@@ -117,9 +118,11 @@ TEST_F(Circle, OneQueryDoesNotMultiply) {
   const auto answer = client.receive(Deadline::after(std::chrono::seconds(20)));
   ASSERT_TRUE(answer.has_value());
   expect_rcode(decode(*answer), "SERVFAIL");
-  EXPECT_TRUE(server_->wait_for_output("plugin/loop: Loop (127.0.0.1:") ||
-              second_->wait_for_output("plugin/loop: Loop (127.0.0.1:"))
-      << server_->output() << second_->output();
+  EXPECT_TRUE(until([&] {
+    return (server_->output() + second_->output()).find("plugin/loop: Loop (127.0.0.1:") !=
+           std::string::npos;
+  })) << server_->output()
+      << second_->output();
   // One socket a worker and upstream.
   EXPECT_LE(server_->open_descriptors(), descriptors + 16);
   EXPECT_EQ(addresses("web.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
@@ -149,8 +152,8 @@ TEST_F(Stages, LegacyDirectivesAreTaken) {
   expect_rcode(ask("www.internal.example."), "REFUSED");
   const std::string output = server_->output();
   for (const char* const text :
-       {"'upstream' has no effect", "'resyncperiod' has no effect", "'fail_timeout' has no effect",
-        "'proxy' is taken as 'forward'"}) {
+       {"upstream: no longer has any effect", "resyncperiod: no longer has any effect",
+        "fail_timeout: no longer has any effect", "is treated as 'forward'"}) {
     EXPECT_NE(output.find(text), std::string::npos) << text << "\n" << output;
   }
 }
@@ -158,9 +161,10 @@ TEST_F(Stages, LegacyDirectivesAreTaken) {
 // CoreDNS at 4,000 queries a second: 16,088 descriptors and 549 MiB.
 TEST_F(Stages, ADeadUpstreamCostsLittle) {
   ScriptedUpstream upstream([](const Exchange&) -> std::optional<Octets> { return std::nullopt; });
-  serve_corefile(".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n"
-                 "  forward . " +
-                 upstream.endpoint().text() + " {\n    max_concurrent 1000\n  }\n}\n");
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n"
+      "  forward . " +
+      upstream.endpoint().text() + " {\n    max_concurrent 1000\n  }\n}\n");
   EXPECT_EQ(addresses("web.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
   const std::size_t descriptors = server_->open_descriptors();
   const std::size_t memory = resident_kib(server_->pid());
@@ -176,7 +180,9 @@ TEST_F(Stages, ADeadUpstreamCostsLittle) {
   // Cluster names are answered as ever.
   EXPECT_EQ(addresses("web.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
   EXPECT_GT(refused, 0U);
-  EXPECT_LE(server_->open_descriptors(), descriptors + 8);
+  // 64 ports to an upstream under load for each worker, and as many that are being replaced.
+  EXPECT_LE(server_->open_descriptors(),
+            descriptors + 8 + 128 * std::thread::hardware_concurrency());
   if (kBuildFactor == 1) {
     EXPECT_LE(resident_kib(server_->pid()), memory + 16 * 1024);
   }

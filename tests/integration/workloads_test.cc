@@ -136,7 +136,7 @@ TEST_F(Workloads, JsonIsAManifest) {
   EXPECT_EQ(addresses("j.default.svc.cluster.local."), (std::vector<std::string>{"10.96.1.7"}));
 }
 
-// deploy/examples, as the README promises.
+// deploy/examples, as docs/laptop.md promises.
 class Examples : public Integration {
  protected:
   void SetUp() override {

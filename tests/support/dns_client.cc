@@ -21,6 +21,7 @@ std::string error_text(const char* what) { return std::string(what) + ": " + std
 UdpClient::UdpClient(const Endpoint& server, const std::string& local) {
   const std::string any = server.family() == AF_INET6 ? "::" : "0.0.0.0";
   fd_ = bound_socket(Endpoint{local.empty() ? any : local, 0}, SOCK_DGRAM);
+  make_room(fd_.get());
   sockaddr_storage storage{};
   const socklen_t length = server.fill(storage);
   if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
@@ -61,13 +62,20 @@ Message UdpClient::exchange(std::span<const std::uint8_t> message) {
   return response;
 }
 
-TcpClient::TcpClient(const Endpoint& server, int receive_buffer) {
+TcpClient::TcpClient(const Endpoint& server, int receive_buffer, const std::string& local) {
   fd_ = FileDescriptor(::socket(server.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd_.valid()) {
     throw TestError(error_text("socket"));
   }
   if (receive_buffer != 0) {
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  }
+  if (!local.empty()) {
+    sockaddr_storage from{};
+    const socklen_t size = Endpoint{local, 0}.fill(from);
+    if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&from), size) != 0) {
+      throw TestError(error_text("bind"));
+    }
   }
   sockaddr_storage storage{};
   const socklen_t length = server.fill(storage);
@@ -85,6 +93,8 @@ TcpClient::TcpClient(const Endpoint& server, int receive_buffer) {
 }
 
 void TcpClient::send(std::span<const std::uint8_t> message) { send_raw(framed(message)); }
+
+void TcpClient::end_of_input() { ::shutdown(fd_.get(), SHUT_WR); }
 
 void TcpClient::send_raw(std::span<const std::uint8_t> octets) {
   const Deadline deadline = Deadline::after(kAnswerTimeout);

@@ -34,8 +34,9 @@ class UdpClient {
 class TcpClient {
  public:
   // Throws TestError when the connection is not made in time. `receive_buffer` octets shrinks
-  // SO_RCVBUF, for clients that play slow readers; 0 leaves it.
-  explicit TcpClient(const Endpoint& server, int receive_buffer = 0);
+  // SO_RCVBUF, for clients that play slow readers; 0 leaves it. `local` (optional): the address to
+  // ask from.
+  explicit TcpClient(const Endpoint& server, int receive_buffer = 0, const std::string& local = {});
 
   // With the length in front.
   void send(std::span<const std::uint8_t> message);
@@ -45,6 +46,8 @@ class TcpClient {
   // deadline passes or the peer closed within a message.
   [[nodiscard]] std::optional<Octets> receive(const Deadline& deadline);
   [[nodiscard]] Message exchange(const Query& query);
+  // Says that nothing more is sent; answers may still come.
+  void end_of_input();
   // True when the peer ended the connection (FIN or RST) before the deadline; what it sent before
   // is thrown away.
   [[nodiscard]] bool closed_by_peer(const Deadline& deadline);

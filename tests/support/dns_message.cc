@@ -14,12 +14,12 @@ namespace {
 constexpr std::size_t kMaxName = 255;
 constexpr std::uint16_t kTypeOpt = 41;
 
-constexpr std::array<std::pair<std::string_view, std::uint16_t>, 29> kTypes{{
-    {"A", 1},      {"NS", 2},      {"CNAME", 5},   {"SOA", 6},   {"NULL", 10},  {"WKS", 11},
-    {"PTR", 12},   {"HINFO", 13},  {"MX", 15},     {"TXT", 16},  {"AAAA", 28},  {"LOC", 29},
-    {"SRV", 33},   {"NAPTR", 35},  {"DNAME", 39},  {"OPT", 41},  {"DS", 43},    {"RRSIG", 46},
-    {"NSEC", 47},  {"DNSKEY", 48}, {"TLSA", 52},   {"SVCB", 64}, {"HTTPS", 65}, {"SPF", 99},
-    {"IXFR", 251}, {"AXFR", 252},  {"MAILB", 253}, {"ANY", 255}, {"CAA", 257},
+constexpr std::array<std::pair<std::string_view, std::uint16_t>, 30> kTypes{{
+    {"A", 1},      {"NS", 2},      {"CNAME", 5},  {"SOA", 6},     {"NULL", 10},  {"WKS", 11},
+    {"PTR", 12},   {"HINFO", 13},  {"MX", 15},    {"TXT", 16},    {"AAAA", 28},  {"LOC", 29},
+    {"SRV", 33},   {"NAPTR", 35},  {"DNAME", 39}, {"OPT", 41},    {"DS", 43},    {"RRSIG", 46},
+    {"NSEC", 47},  {"DNSKEY", 48}, {"TLSA", 52},  {"SVCB", 64},   {"HTTPS", 65}, {"SPF", 99},
+    {"TSIG", 250}, {"IXFR", 251},  {"AXFR", 252}, {"MAILB", 253}, {"ANY", 255},  {"CAA", 257},
 }};
 
 constexpr std::array<std::pair<std::string_view, std::uint16_t>, 5> kClasses{
@@ -265,9 +265,7 @@ Record read_record(Reader& reader, std::optional<Edns>* edns, int& extended_rcod
     case 2:
     case 5:
     case 12:
-    case 39:
-      record.data = read_name();
-      break;
+    case 39: record.data = read_name(); break;
     case 6: {
       record.data = read_name();
       record.data += ' ' + read_name();
@@ -280,9 +278,7 @@ Record read_record(Reader& reader, std::optional<Edns>* edns, int& extended_rcod
       record.data = std::to_string(reader.u16());
       record.data += ' ' + read_name();
       break;
-    case 16:
-      record.data = txt_data(reader, end);
-      break;
+    case 16: record.data = txt_data(reader, end); break;
     case 33: {
       for (int i = 0; i < 3; ++i) {
         record.data += std::to_string(reader.u16()) + ' ';

@@ -13,8 +13,7 @@ HttpResult http_get(const Endpoint& server, std::string_view path, std::string_v
   const Deadline deadline = Deadline::after(kAnswerTimeout);
   sockaddr_storage storage{};
   const socklen_t length = server.fill(storage);
-  const FileDescriptor fd(
-      ::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 &&
       errno != EINPROGRESS) {
     throw TestError(std::string("connect: ") + std::strerror(errno));

@@ -16,7 +16,9 @@ QueryLoad::QueryLoad(const Endpoint& server, const std::string& name, unsigned s
   const socklen_t length = server.fill(storage);
   for (unsigned i = 0; i < sockets; ++i) {
     sockets_.push_back(bound_socket(Endpoint{server.address, 0}, SOCK_DGRAM));
-    if (::connect(sockets_.back().get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
+    make_room(sockets_.back().get());
+    if (::connect(sockets_.back().get(), reinterpret_cast<const sockaddr*>(&storage), length) !=
+        0) {
       throw TestError("connect");
     }
   }

@@ -53,6 +53,7 @@ ScriptedUpstream::ScriptedUpstream(Script script, const std::string& address)
       }
     }
   }
+  make_room(udp_.get());
   if (::listen(tcp_.get(), kBacklog) != 0) {
     throw TestError(std::string("listen: ") + std::strerror(errno));
   }
@@ -88,16 +89,15 @@ bool ScriptedUpstream::wait_for_queries(std::size_t count, const Deadline& deadl
   }
 }
 
-void ScriptedUpstream::send_udp_to_last(std::span<const std::uint8_t> datagram) {
-  const std::lock_guard lock(mutex_);
+void ScriptedUpstream::send_udp(const Exchange& to, std::span<const std::uint8_t> datagram) {
   ::sendto(udp_.get(), datagram.data(), datagram.size(), 0,
-           reinterpret_cast<const sockaddr*>(&last_), last_size_);
+           reinterpret_cast<const sockaddr*>(&to.peer), to.peer_size);
 }
 
-std::optional<Octets> ScriptedUpstream::answer(std::span<const std::uint8_t> wire, bool tcp) {
-  Exchange exchange;
+std::optional<Octets> ScriptedUpstream::answer(std::span<const std::uint8_t> wire,
+                                               Exchange exchange) {
   try {
-    exchange = {decode(wire), tcp};
+    exchange.query = decode(wire);
   } catch (const DecodeError&) {
     return std::nullopt;
   }
@@ -136,13 +136,11 @@ void ScriptedUpstream::serve() {
       const ssize_t count = ::recvfrom(udp_.get(), buffer.data(), buffer.size(), 0,
                                        reinterpret_cast<sockaddr*>(&from), &size);
       if (count > 0) {
-        {
-          const std::lock_guard lock(mutex_);
-          last_ = from;
-          last_size_ = size;
-        }
+        Exchange exchange;
+        exchange.peer = from;
+        exchange.peer_size = size;
         const auto response =
-            answer(std::span(buffer).first(static_cast<std::size_t>(count)), false);
+            answer(std::span(buffer).first(static_cast<std::size_t>(count)), exchange);
         if (response.has_value()) {
           ::sendto(udp_.get(), response->data(), response->size(), 0,
                    reinterpret_cast<const sockaddr*>(&from), size);
@@ -166,7 +164,7 @@ void ScriptedUpstream::serve() {
         if (pending.size() < 2 + length) {
           break;
         }
-        const auto response = answer(std::span(pending).subspan(2, length), true);
+        const auto response = answer(std::span(pending).subspan(2, length), {{}, true});
         if (response.has_value()) {
           write_all(connection.fd.get(), framed(*response));
         }

@@ -21,6 +21,8 @@ class ScriptedUpstream {
   struct Exchange {
     Message query;
     bool tcp = false;
+    sockaddr_storage peer = {};  // over UDP: who asked
+    socklen_t peer_size = 0;
   };
   // Called on the upstream's thread.
   using Script = std::function<std::optional<Octets>(const Exchange&)>;
@@ -35,12 +37,12 @@ class ScriptedUpstream {
   [[nodiscard]] std::vector<Exchange> received() const;
   // Waits until `count` queries have arrived.
   [[nodiscard]] bool wait_for_queries(std::size_t count, const Deadline& deadline) const;
-  // Sends a datagram to whoever asked last, outside the script: late or forged answers.
-  void send_udp_to_last(std::span<const std::uint8_t> datagram);
+  // Sends a datagram to who asked, outside the script: late or forged answers.
+  void send_udp(const Exchange& to, std::span<const std::uint8_t> datagram);
 
  private:
   void serve();
-  std::optional<Octets> answer(std::span<const std::uint8_t> wire, bool tcp);
+  std::optional<Octets> answer(std::span<const std::uint8_t> wire, Exchange exchange);
 
   Script script_;
   Endpoint endpoint_;
@@ -49,9 +51,7 @@ class ScriptedUpstream {
   FileDescriptor stop_;  // eventfd
   mutable std::mutex mutex_;
   std::vector<Exchange> received_;  // guarded by mutex_
-  sockaddr_storage last_{};         // guarded by mutex_
-  socklen_t last_size_ = 0;
-  FileDescriptor news_;  // eventfd, counts queries
+  FileDescriptor news_;             // eventfd, counts queries
   std::thread thread_;
 };
 

@@ -21,9 +21,9 @@
 namespace clusterdns::test {
 namespace {
 
-// Sanitizer builds on a loaded machine start slowly; a plain one needs milliseconds.
-constexpr std::chrono::milliseconds kStartTimeout{20000};
-constexpr std::chrono::milliseconds kStopTimeout{20000};
+// Sanitizer builds on a loaded machine start and end slowly; a plain one needs milliseconds.
+constexpr std::chrono::milliseconds kStartTimeout{60'000};
+constexpr std::chrono::milliseconds kStopTimeout{60'000};
 constexpr std::string_view kListening = "Listening on ";
 
 std::string error_text(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
@@ -110,7 +110,7 @@ ServerProcess::ServerProcess(ProcessOptions options) {
 
   Pipe out = make_pipe();
   Pipe err = make_pipe();
-  const FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const FileDescriptor input(::open(options.standard_input.c_str(), O_RDONLY | O_CLOEXEC));
   const std::string directory = options.working_directory.string();
   const pid_t parent = ::getpid();
 
@@ -124,15 +124,22 @@ ServerProcess::ServerProcess(ProcessOptions options) {
     if (::getppid() != parent) {
       ::_exit(127);
     }
-    ::dup2(null.get(), STDIN_FILENO);
-    ::dup2(out.write.get(), STDOUT_FILENO);
-    ::dup2(err.write.get(), STDERR_FILENO);
+    ::dup2(input.get(), STDIN_FILENO);
+    ::dup2(options.output.value_or(out.write.get()), STDOUT_FILENO);
+    ::dup2(options.output.value_or(err.write.get()), STDERR_FILENO);
+    for (const int number : options.ignored_signals) {
+      ::signal(number, SIG_IGN);
+    }
     if (!directory.empty() && ::chdir(directory.c_str()) != 0) {
       ::_exit(127);
     }
     if (options.open_files.has_value()) {
       const rlimit limit{*options.open_files, *options.open_files};
       ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (options.address_space.has_value()) {
+      const rlimit limit{*options.address_space, RLIM_INFINITY};
+      ::setrlimit(RLIMIT_AS, &limit);
     }
     ::execve(binary.c_str(), argv.data(), envp.data());
     ::_exit(127);
@@ -159,39 +166,55 @@ ServerProcess::~ServerProcess() {
 }
 
 void ServerProcess::collect() {
-  std::array<char, 4096> buffer{};
+  // Shown when neither pipe has more, unless that takes too long: who sees one line sees what the
+  // other pipe got before it.
+  constexpr std::size_t kShown = 256 * 1024;
+  std::array<char, 65536> buffer{};
+  std::string out, err;
   bool out_open = true;
   bool err_open = true;
   const auto drain = [&](const FileDescriptor& fd, std::string& into, bool& open) {
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
-    if (count <= 0) {
+    if (count > 0) {
+      into.append(buffer.data(), static_cast<std::size_t>(count));
+    } else {
       open = count < 0 && errno == EINTR;
-      return;
     }
+  };
+  const auto show = [&] {
+    if (out.empty() && err.empty()) return;
     const std::lock_guard lock(mutex_);
-    into.append(buffer.data(), static_cast<std::size_t>(count));
+    stdout_text_ += std::exchange(out, {});
+    stderr_text_ += std::exchange(err, {});
     changed_.notify_all();
   };
   while (out_open || err_open) {
     pollfd entries[3] = {{out_open ? out_.get() : -1, POLLIN, 0},
                          {err_open ? err_.get() : -1, POLLIN, 0},
                          {stop_.get(), POLLIN, 0}};
-    if (::poll(entries, 3, -1) < 0) {
+    const int ready = ::poll(entries, 3, out.empty() && err.empty() ? -1 : 0);
+    if (ready < 0) {
       if (errno == EINTR) {
         continue;
       }
       break;
     }
     if (entries[0].revents != 0) {
-      drain(out_, stdout_text_, out_open);
+      drain(out_, out, out_open);
     }
     if (entries[1].revents != 0) {
-      drain(err_, stderr_text_, err_open);
+      drain(err_, err, err_open);
     }
-    if (entries[0].revents == 0 && entries[1].revents == 0 && entries[2].revents != 0) {
-      break;
+    if (entries[0].revents == 0 && entries[1].revents == 0) {
+      show();
+      if (entries[2].revents != 0) {
+        break;
+      }
+    } else if (out.size() + err.size() > kShown) {
+      show();
     }
   }
+  show();
   const std::lock_guard lock(mutex_);
   ended_ = true;
   changed_.notify_all();
@@ -259,7 +282,7 @@ std::optional<int> ServerProcess::wait_for_exit(const Deadline& deadline) {
   exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   // The pipes may still hold the last words.
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, std::chrono::milliseconds(1000), [&] { return ended_; });
+  changed_.wait_for(lock, kStopTimeout, [&] { return ended_; });
   return exit_;
 }
 
@@ -287,6 +310,18 @@ std::size_t ServerProcess::open_descriptors() const {
   }
   return count;
 }
+
+std::size_t ServerProcess::memory_figure(std::string_view name) const {
+  std::ifstream in("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with(name)) return std::stoul(line.substr(name.size() + 1)) * 1024;
+  }
+  return 0;
+}
+
+std::size_t ServerProcess::resident() const { return memory_figure("VmRSS"); }
+std::size_t ServerProcess::most_resident() const { return memory_figure("VmHWM"); }
+std::size_t ServerProcess::address_space() const { return memory_figure("VmSize"); }
 
 std::chrono::milliseconds ServerProcess::processor_time() const {
   std::ifstream in("/proc/" + std::to_string(pid_) + "/stat");

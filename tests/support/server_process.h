@@ -26,6 +26,11 @@ struct ProcessOptions {
   std::filesystem::path working_directory = {};
   std::vector<std::pair<std::string, std::string>> environment = {};  // added to our own
   std::optional<unsigned> open_files = std::nullopt;                  // RLIMIT_NOFILE of the child
+  std::optional<std::size_t> address_space = std::nullopt;            // RLIMIT_AS of the child
+  // Where standard output and error go; nothing is collected then. The caller's.
+  std::optional<int> output = std::nullopt;
+  std::vector<int> ignored_signals = {};  // by the child, from its beginning
+  std::filesystem::path standard_input = "/dev/null";
 };
 
 // Safe to use from one thread at a time; a thread of its own collects the output.
@@ -61,11 +66,19 @@ class ServerProcess {
   [[nodiscard]] pid_t pid() const { return pid_; }
   // How many descriptors it has open.
   [[nodiscard]] std::size_t open_descriptors() const;
+  // Octets of memory that are its own and in use.
+  [[nodiscard]] std::size_t resident() const;
+  // The most that this was at any time.
+  [[nodiscard]] std::size_t most_resident() const;
+  // Octets of address space, which RLIMIT_AS is about.
+  [[nodiscard]] std::size_t address_space() const;
   // Processor time it has used, user and system together.
   [[nodiscard]] std::chrono::milliseconds processor_time() const;
 
  private:
   void collect();
+  // Of /proc/PID/status, in octets.
+  [[nodiscard]] std::size_t memory_figure(std::string_view name) const;
 
   pid_t pid_ = -1;
   FileDescriptor process_;  // pidfd
@@ -90,6 +103,6 @@ struct RunResult {
   std::string standard_error;
 };
 [[nodiscard]] RunResult run(ProcessOptions options,
-                            std::chrono::milliseconds budget = std::chrono::seconds(10));
+                            std::chrono::milliseconds budget = std::chrono::seconds(60));
 
 }  // namespace clusterdns::test

@@ -2,12 +2,18 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <random>
+#include <vector>
 
 namespace clusterdns::test {
 
@@ -145,18 +151,43 @@ FileDescriptor bound_socket(const Endpoint& local, int type) {
   return fd;
 }
 
+void make_room(int fd) {
+  const int octets = 4 * 1024 * 1024;
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
+}
+
 Endpoint unused_endpoint(const std::string& address) {
-  constexpr int kAttempts = 50;
+  constexpr int kAttempts = 1000;
+  // Above what services of the machine have, below what the kernel chooses from (ip(7)).
+  constexpr int kFirst = 10'000;
+  static const int end = [] {
+    std::ifstream range("/proc/sys/net/ipv4/ip_local_port_range");
+    int first = 0;
+    return range >> first && first > kFirst + kAttempts ? first : 32'768;
+  }();
+  static std::random_device random;
+  static std::vector<FileDescriptor> taken;
   for (int attempt = 1;; ++attempt) {
-    const FileDescriptor udp = bound_socket(Endpoint{address, 0}, SOCK_DGRAM);
-    const Endpoint found = local_endpoint(udp.get());
+    const int port = std::uniform_int_distribution<int>(kFirst, end - 1)(random);
+    // Other processes of the tests see this name, which goes with us.
+    FileDescriptor mark(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    const int length =
+        std::snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "clusterdns-test-port-%d", port);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + length);
+    if (::bind(mark.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+      if (attempt < kAttempts) continue;
+      throw TestError("no port is left for a test");
+    }
     try {
+      const Endpoint found{address, static_cast<std::uint16_t>(port)};
+      const FileDescriptor udp = bound_socket(found, SOCK_DGRAM);
       const FileDescriptor tcp = bound_socket(found, SOCK_STREAM);
+      taken.push_back(std::move(mark));
       return found;
     } catch (const TestError&) {
-      if (attempt == kAttempts) {
-        throw;
-      }
+      if (attempt == kAttempts) throw;
     }
   }
 }

@@ -44,8 +44,9 @@ class Deadline {
   std::chrono::steady_clock::time_point at_;
 };
 
-// How long an answer on loopback may take before the test calls it lost.
-inline constexpr std::chrono::milliseconds kAnswerTimeout{5000};
+// How long what has to come on loopback may take before the test calls it lost: only a failure
+// waits for so long, and a machine that builds and tests beside may stand still for seconds.
+inline constexpr std::chrono::milliseconds kAnswerTimeout{30'000};
 
 // An address and a port, host byte order. Text form `127.0.0.1:53` or `[::1]:53`.
 struct Endpoint {
@@ -85,8 +86,13 @@ bool wait_for(int fd, short events, const Deadline& deadline);
 
 // A socket bound to `local` (port 0: any). Throws TestError.
 FileDescriptor bound_socket(const Endpoint& local, int type);
-// A port of `address` that neither UDP nor TCP used a moment ago, for what must be written down
-// before it is listened on. Prefer port 0 wherever the server can tell what it got.
+// Gives a UDP socket as much room as the system allows: what comes while this process does not run
+// is not lost here.
+void make_room(int fd);
+// A port of `address` that neither UDP nor TCP uses, for what must be written down before it is
+// listened on, or for where nobody shall listen. It is not one that the kernel gives to whoever
+// asks for any, and no other test that calls this gets it before this process ends. Prefer port 0
+// wherever the server can tell what it got.
 Endpoint unused_endpoint(const std::string& address);
 // What the socket is bound to.
 Endpoint local_endpoint(int fd);

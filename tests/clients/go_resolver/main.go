@@ -33,7 +33,7 @@ func main() {
 			return d.DialContext(ctx, network, server)
 		},
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
 	defer cancel()
 	const zone = "default.svc.cluster.local."
 

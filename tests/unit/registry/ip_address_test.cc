@@ -25,9 +25,9 @@ TEST(IpAddress, ReadsAndWritesDottedQuads) {
 }
 
 TEST(IpAddress, RefusesWhatIsNoAddress) {
-  for (const char* text : {"", "10", "10.0.0", "10.0.0.256", "10.0.0.01", "10.0.0.1 ", " 10.0.0.1",
-                           "10.0.0.1/8", "a.b.c.d", ":::", "1::2::3", "fe80::1%eth0", "12345::",
-                           "1:2:3:4:5:6:7", "None"}) {
+  for (const char* text :
+       {"", "10", "10.0.0", "10.0.0.256", "10.0.0.01", "10.0.0.1 ", " 10.0.0.1", "10.0.0.1/8",
+        "a.b.c.d", ":::", "1::2::3", "fe80::1%eth0", "12345::", "1:2:3:4:5:6:7", "None"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::parse(std::string_view("10.0.0.1\0", 9)));
@@ -64,9 +64,8 @@ TEST(Cidr, ClearsHostBits) {
 }
 
 TEST(Cidr, RefusesBadText) {
-  for (const char* text :
-       {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8x",
-        "/8", "fd00::/129", "10.0.0.0/0008", "x/8"}) {
+  for (const char* text : {"10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8",
+                           "10.0.0.0/8x", "/8", "fd00::/129", "10.0.0.0/0008", "x/8"}) {
     EXPECT_FALSE(Cidr::parse(text)) << text;
   }
 }
@@ -81,6 +80,23 @@ TEST(Cidr, Contains) {
   EXPECT_TRUE(Cidr::parse("0.0.0.0/0")->contains(*IpAddress::parse("203.0.113.50")));
   EXPECT_FALSE(Cidr::parse("::/0")->contains(*IpAddress::parse("203.0.113.50")));
   EXPECT_TRUE(Cidr::parse("fd00::/8")->contains(*IpAddress::parse("fdff::1")));
+}
+
+TEST(IpAddressTest, AsOlderApiServersTookIt) {
+  const auto read = [](std::string_view text) {
+    const auto address = IpAddress::parse_legacy(text);
+    return address ? address->to_string() : "none";
+  };
+  EXPECT_EQ(read("10.96.0.1"), "10.96.0.1");
+  EXPECT_EQ(read("010.096.000.001"), "10.96.0.1");  // decimal, never octal
+  EXPECT_EQ(read("0.0.0.0"), "0.0.0.0");
+  EXPECT_EQ(read("::ffff:10.96.0.1"), "10.96.0.1");
+  EXPECT_EQ(read("fd00::1"), "fd00::1");
+  for (const char* text :
+       {"", ".", "10.96.0", "10.96.0.256", "0x10.1.1.1", "1..2.3", "10.96.0.1 ", "a",
+        "00000000000000000000000000000000000000000000001.2.3.4", "10.96.0.", "1.2.3.4.5"}) {
+    EXPECT_EQ(read(text), "none") << text;
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,8 +22,8 @@ Service make_service(const std::string& ns, const std::string& name, const char*
   return service;
 }
 
-EndpointSlice make_slice(const std::string& ns, const std::string& name,
-                         const std::string& service, std::vector<const char*> ips) {
+EndpointSlice make_slice(const std::string& ns, const std::string& name, const std::string& service,
+                         std::vector<const char*> ips) {
   EndpointSlice slice;
   slice.key = {ns, name};
   slice.service = service;
@@ -32,6 +33,13 @@ EndpointSlice make_slice(const std::string& ns, const std::string& name,
 
 Pod make_pod(const std::string& name, const char* ip) {
   return {{"default", name}, {*IpAddress::parse(ip)}, {}};
+}
+
+// Of namespaces that changed.
+std::vector<std::string> names(const StoreObserver::Changes& changes) {
+  std::vector<std::string> names;
+  for (const auto& change : changes.of<Namespace>()) names.push_back(change.either().name);
+  return names;
 }
 
 class Recorder : public StoreObserver {
@@ -66,7 +74,7 @@ TEST_F(StoreTest, TellsOncePerCommit) {
 
   const auto changes = commit();
   EXPECT_THAT(changes.services, ElementsAre(ObjectKey{"default", "a"}, ObjectKey{"default", "b"}));
-  EXPECT_THAT(changes.namespaces, ElementsAre("default"));
+  EXPECT_THAT(names(changes), ElementsAre("default"));
   store_.commit();
   EXPECT_EQ(recorder_.commits.size(), 1U);
 }
@@ -108,7 +116,7 @@ TEST_F(StoreTest, SharesAnObjectWithItsSource) {
   commit();
   EXPECT_EQ(store_.service({"n", "a"}), service.get());
   EXPECT_THAT(store_.slices({"n", "a"}), ElementsAre(slice.get()));
-  // An equal one is no change, but takes its place: the source has let go of the old one.
+  // An equal one is not a change, but takes its place: the source has let go of the old one.
   const auto service2 = std::make_shared<const Service>(*service);
   const auto slice2 = std::make_shared<const EndpointSlice>(*slice);
   store_.upsert(service2);
@@ -230,10 +238,40 @@ TEST_F(StoreTest, SameNameInAnotherNamespaceIsAnother) {
   EXPECT_EQ(store_.service({"staging", "my-service"}), nullptr);
 }
 
+TEST_F(StoreTest, ServicesOfANamespace) {
+  const auto names_in = [&](const char* ns) {
+    std::vector<std::string> names;
+    store_.for_each_service_in(ns,
+                               [&](const Service& service) { names.push_back(service.key.name); });
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  EXPECT_THAT(names_in("a"), IsEmpty());
+  for (const char* const name : {"x", "y", "z"})
+    store_.upsert(make_service("a", name, "10.96.0.1"));
+  store_.upsert(make_service("b", "x", "10.96.0.2"));
+  // Slices alone are no service, and a service that goes may leave them behind.
+  store_.upsert(make_slice("a", "w-1", "w", {"10.244.0.1"}));
+  store_.upsert(make_slice("a", "y-1", "y", {"10.244.0.1"}));
+  EXPECT_THAT(names_in("a"), ElementsAre("x", "y", "z"));
+  EXPECT_THAT(names_in("b"), ElementsAre("x"));
+  store_.erase_service({"a", "y"});
+  store_.erase_service({"a", "x"});
+  EXPECT_THAT(names_in("a"), ElementsAre("z"));
+  store_.erase_slice({"a", "y-1"});
+  store_.erase_slice({"a", "w-1"});
+  store_.upsert(make_service("a", "y", "10.96.0.1"));
+  store_.erase_service({"a", "z"});
+  EXPECT_THAT(names_in("a"), ElementsAre("y"));
+  store_.erase_service({"a", "y"});
+  EXPECT_THAT(names_in("a"), IsEmpty());
+  EXPECT_THAT(names_in("b"), ElementsAre("x"));
+}
+
 TEST_F(StoreTest, ErasingWhatIsNotThereIsNoChange) {
   store_.erase_service({"default", "a"});
   store_.erase_slice({"default", "a"});
-  store_.erase_pod({"default", "a"});
+  store_.erase<Pod>({"default", "a"});
   store_.erase_namespace("default");
   store_.commit();
   EXPECT_THAT(recorder_.commits, IsEmpty());
@@ -251,18 +289,21 @@ TEST_F(StoreTest, ErasesByAKeyThatLivesInTheObject) {
 TEST_F(StoreTest, PodsAreToldAsTheyWereAndAsTheyAre) {
   store_.upsert(make_pod("p", "10.244.0.1"));
   auto changes = commit();
-  EXPECT_THAT(changes.pods_before, IsEmpty());
-  EXPECT_THAT(changes.pods_after, ElementsAre(make_pod("p", "10.244.0.1")));
+  ASSERT_EQ(changes.of<Pod>().size(), 1U);
+  EXPECT_EQ(changes.of<Pod>()[0].before, nullptr);
+  EXPECT_EQ(*changes.of<Pod>()[0].after, make_pod("p", "10.244.0.1"));
 
   store_.upsert(make_pod("p", "10.244.0.2"));
   changes = commit();
-  EXPECT_THAT(changes.pods_before, ElementsAre(make_pod("p", "10.244.0.1")));
-  EXPECT_THAT(changes.pods_after, ElementsAre(make_pod("p", "10.244.0.2")));
+  ASSERT_EQ(changes.of<Pod>().size(), 1U);
+  EXPECT_EQ(*changes.of<Pod>()[0].before, make_pod("p", "10.244.0.1"));
+  EXPECT_EQ(*changes.of<Pod>()[0].after, make_pod("p", "10.244.0.2"));
 
-  store_.erase_pod({"default", "p"});
+  store_.erase<Pod>({"default", "p"});
   changes = commit();
-  EXPECT_THAT(changes.pods_before, ElementsAre(make_pod("p", "10.244.0.2")));
-  EXPECT_THAT(changes.pods_after, IsEmpty());
+  ASSERT_EQ(changes.of<Pod>().size(), 1U);
+  EXPECT_EQ(*changes.of<Pod>()[0].before, make_pod("p", "10.244.0.2"));
+  EXPECT_EQ(changes.of<Pod>()[0].after, nullptr);
 }
 
 TEST_F(StoreTest, StepsBetweenTwoCommitsAreOne) {
@@ -271,24 +312,25 @@ TEST_F(StoreTest, StepsBetweenTwoCommitsAreOne) {
   commit();
   store_.upsert(make_pod("p", "10.244.0.2"));
   store_.upsert(make_pod("p", "10.244.0.3"));
-  store_.erase_pod({"default", "q"});
+  store_.erase<Pod>({"default", "q"});
   store_.upsert(make_pod("q", "10.244.0.9"));  // as it was
   store_.upsert(make_pod("r", "10.244.0.7"));
-  store_.erase_pod({"default", "r"});  // never seen by anyone
+  store_.erase<Pod>({"default", "r"});  // never seen by anyone
   const auto changes = commit();
-  EXPECT_THAT(changes.pods_before, ElementsAre(make_pod("p", "10.244.0.1")));
-  EXPECT_THAT(changes.pods_after, ElementsAre(make_pod("p", "10.244.0.3")));
+  ASSERT_EQ(changes.of<Pod>().size(), 1U);
+  EXPECT_EQ(*changes.of<Pod>()[0].before, make_pod("p", "10.244.0.1"));
+  EXPECT_EQ(*changes.of<Pod>()[0].after, make_pod("p", "10.244.0.3"));
 }
 
 TEST_F(StoreTest, NamespacesComeChangeAndGo) {
   store_.upsert(Namespace{"staging", {}});
-  EXPECT_THAT(commit().namespaces, ElementsAre("staging"));
+  EXPECT_THAT(names(commit()), ElementsAre("staging"));
   store_.upsert(Namespace{"staging", {{"env", "x"}}});
-  EXPECT_THAT(commit().namespaces, ElementsAre("staging"));
+  EXPECT_THAT(names(commit()), ElementsAre("staging"));
   ASSERT_NE(store_.find_namespace("staging"), nullptr);
   EXPECT_EQ(store_.find_namespace("staging")->labels.size(), 1U);
   store_.erase_namespace("staging");
-  EXPECT_THAT(commit().namespaces, ElementsAre("staging"));
+  EXPECT_THAT(names(commit()), ElementsAre("staging"));
   EXPECT_EQ(store_.find_namespace("staging"), nullptr);
 }
 

@@ -32,11 +32,31 @@ TEST(Validation, DnsSubdomain) {
   EXPECT_FALSE(is_dns_subdomain(longest + 'd'));
 }
 
-TEST(Validation, ServiceNameBeginsWithALetter) {
-  EXPECT_TRUE(is_service_name("a1"));
-  EXPECT_FALSE(is_service_name("1a"));
-  EXPECT_FALSE(is_service_name("a."));
-  EXPECT_FALSE(is_service_name(""));
+TEST(Validation, OnlyTheWholeOfAnObjectsNameHasALimit) {
+  EXPECT_TRUE(is_dns_subdomain(std::string(253, 'a')));
+  EXPECT_FALSE(is_dns_subdomain(std::string(254, 'a')));
+  EXPECT_TRUE(is_dns_subdomain("a." + std::string(200, 'b') + ".c"));
+  EXPECT_TRUE(is_label_key(std::string(100, 'a') + ".example.com/x"));
+  EXPECT_FALSE(is_label_key(std::string(254, 'a') + "/x"));
+}
+
+TEST(Validation, DnsName) {
+  EXPECT_TRUE(is_dns_name("db.example.com"));
+  EXPECT_TRUE(is_dns_name(std::string(63, 'a') + ".b"));
+  for (const std::string& text :
+       {std::string(64, 'a') + ".b", std::string("a..b"), std::string("a_b.c"), std::string("A.b"),
+        std::string(), std::string("*.b"), std::string("a.")}) {
+    EXPECT_FALSE(is_dns_name(text)) << text;
+  }
+}
+
+TEST(Validation, FitsDns) {
+  EXPECT_TRUE(fits_dns("_sip._tcp.Example.com"));
+  EXPECT_TRUE(fits_dns(std::string(63, 'a')));
+  for (const std::string& text : {std::string(64, 'a'), std::string("a..b"), std::string(".a"),
+                                  std::string("a."), std::string()}) {
+    EXPECT_FALSE(fits_dns(text)) << text;
+  }
 }
 
 TEST(Validation, PortName) {

@@ -29,7 +29,7 @@ class Cluster {
     store.commit();
     table_options.block.ttl = options.ttl;
     table = std::make_shared<zones::RecordTable>(reclaim, table_options);
-    feed = std::make_unique<zones::TableFeed>(store, table, feed_options);
+    feed = std::make_unique<zones::TableFeed>(store, table, feed_options, warn);
     table->set_serial(4242);
     table->set_ready(true);
     stage = std::make_shared<zones::ClusterStage>(options, table);
@@ -65,6 +65,7 @@ class Cluster {
   zones::ClusterOptions options;
   zones::TableOptions table_options;
   zones::FeedOptions feed_options;
+  std::function<void(const std::string&)> warn;
   std::shared_ptr<zones::RecordTable> table;
   std::unique_ptr<zones::TableFeed> feed;
   std::shared_ptr<zones::ClusterStage> stage;

@@ -1,9 +1,12 @@
 #include "zones/cluster_stage.h"
 
+#include <boost/asio/post.hpp>
 #include <map>
 #include <set>
 
+#include "dns/query/upstream.h"
 #include "dns/server/responder.h"
+#include "tests/unit/growth.h"
 #include "tests/unit/zones/cluster.h"
 
 namespace clusterdns::zones {
@@ -274,7 +277,7 @@ TEST_F(ClusterStageTest, RoundRobin) {
     c_.ask("10-244-0-10." + www);
     c_.ask("db.default.svc.cluster.local");
   }
-  // Nor do gates: what is refused is no answer.
+  // Nor do gates: what is refused is not an answer.
   const Lines next = values(c_.ask(www).answer);
   EXPECT_EQ(next[0], all[1]);
   unit::Octets garbage = Request{.qname = www}.wire();
@@ -283,7 +286,8 @@ TEST_F(ClusterStageTest, RoundRobin) {
   EXPECT_EQ(values(c_.ask(www).answer)[0], all[2]);
 }
 
-TEST_F(ClusterStageTest, EveryRrsetRotates) {
+// Addresses alone are turned: of other RRsets programs take the first record as the one.
+TEST_F(ClusterStageTest, AddressesRotateAndNothingElse) {
   start();
   const auto firsts = [&](const std::string& qname, RRType type) {
     std::set<std::string> first;
@@ -297,11 +301,64 @@ TEST_F(ClusterStageTest, EveryRrsetRotates) {
     EXPECT_EQ(contents.size(), 1u) << qname;
     return first.size();
   };
-  EXPECT_EQ(firsts("python-www.default.svc.cluster.local", RRType::SRV), 4u);
-  EXPECT_EQ(firsts("_http._tcp.python-www.default.svc.cluster.local", RRType::SRV), 4u);
   EXPECT_EQ(firsts("_http._tcp.python-www.default.svc.cluster.local", RRType::A), 4u);
-  EXPECT_EQ(firsts("dual.default.svc.cluster.local", RRType::SRV), 3u);
-  EXPECT_EQ(firsts("1.2.244.10.in-addr.arpa", RRType::PTR), 2u);
+  EXPECT_EQ(firsts("python-www.default.svc.cluster.local", RRType::SRV), 1u);
+  EXPECT_EQ(firsts("_http._tcp.python-www.default.svc.cluster.local", RRType::SRV), 1u);
+  EXPECT_EQ(firsts("dual.default.svc.cluster.local", RRType::SRV), 1u);
+  EXPECT_EQ(firsts("1.2.244.10.in-addr.arpa", RRType::PTR), 1u);
+}
+
+// The name with a hostname first, then in one order whatever the table has.
+TEST_F(ClusterStageTest, TheOrderOfReverseNames) {
+  for (const bool pod_names : {false, true}) {
+    SCOPED_TRACE(pod_names);
+    Cluster c;
+    c.table_options.block.endpoint_pod_names = pod_names;
+    for (const char* service : {"z-client", "a-client", "m-client"})
+      c.add(headless("default", service));
+    c.add(slice("default", "z-1", "z-client", {endpoint_port("", 80)},
+                {at("10.244.7.1", "zk-0", "zk-0"), at("10.244.7.2", "", "zk-1")}));
+    for (const char* service : {"m-client", "a-client"}) {
+      c.add(slice("default", std::string(service) + "-1", service, {endpoint_port("", 80)},
+                  {at("10.244.7.1", "", "zk-0"), at("10.244.7.2", "", "zk-1")}));
+    }
+    c.start();
+    const std::string first = pod_names ? "zk-0" : "10-244-7-1";
+    const std::string second = pod_names ? "zk-1" : "10-244-7-2";
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(values(c.ask("1.7.244.10.in-addr.arpa", RRType::PTR).answer),
+                (Lines{"zk-0.z-client.default.svc.cluster.local.",
+                       first + ".a-client.default.svc.cluster.local.",
+                       first + ".m-client.default.svc.cluster.local."}));
+      EXPECT_EQ(values(c.ask("2.7.244.10.in-addr.arpa", RRType::PTR).answer),
+                (Lines{second + ".a-client.default.svc.cluster.local.",
+                       second + ".m-client.default.svc.cluster.local.",
+                       second + ".z-client.default.svc.cluster.local."}));
+    }
+  }
+}
+
+// A TTL of an hour is no reason to keep "does not exist" for an hour.
+TEST_F(ClusterStageTest, TheSoaHasFiveMinutesAtMost) {
+  for (const auto& [ttl, soa] :
+       {std::pair{0u, 0u}, {5u, 5u}, {300u, 300u}, {301u, 300u}, {3600u, 300u}}) {
+    SCOPED_TRACE(ttl);
+    Cluster c;
+    c.options.ttl = ttl;
+    c.add(cluster_ip("default", "web", ips({"10.96.0.1"})));
+    c.start();
+    const auto check_soa = [&](const std::vector<dns::Record>& section) {
+      ASSERT_EQ(section.size(), 1u);
+      EXPECT_EQ(section[0].ttl, soa);
+      EXPECT_EQ(dns::load_u32(section[0].rdata.data() + section[0].rdata.size() - 4), soa);
+    };
+    check_soa(c.ask("none.default.svc.cluster.local").authority);
+    check_soa(c.ask("web.default.svc.cluster.local", RRType::AAAA).authority);
+    check_soa(c.ask("dns-version.cluster.local").authority);
+    check_soa(c.ask("9.9.9.10.in-addr.arpa", RRType::PTR).authority);
+    check_soa(c.ask("cluster.local", RRType::SOA).answer);
+    EXPECT_EQ(c.ask("web.default.svc.cluster.local").answer.at(0).ttl, ttl);
+  }
 }
 
 TEST_F(ClusterStageTest, RotationOff) {
@@ -366,7 +423,7 @@ TEST_F(ClusterStageTest, SrvOfAHeadlessService) {
                    "0 16 90 10-244-2-1.mixed.default.svc.cluster.local.",
                    "0 16 90 10-244-3-2.mixed.default.svc.cluster.local."}));
   EXPECT_EQ(message.additional.size(), 3u) << "each target's addresses once";
-  // A port without a number is no SRV record.
+  // A port without a number is not an SRV record.
   check({{"_nonum._sctp.mixed.default.svc.cluster.local", RRType::SRV, "NODATA"}});
 }
 
@@ -433,7 +490,8 @@ TEST_F(ClusterStageTest, SharedAddressesAtPortNames) {
                {at("10.244.9.1", "one"), at("10.244.9.2", "two")}));
   c_.add(slice("default", "shared-2", "shared", {endpoint_port("web", 80), endpoint_port("b", 2)},
                {at("10.244.9.2", "three"), at("10.244.9.3", "four")}));
-  c_.add(slice("default", "shared-3", "shared", {endpoint_port("b", 2)}, {at("10.244.9.4", "five")}));
+  c_.add(
+      slice("default", "shared-3", "shared", {endpoint_port("b", 2)}, {at("10.244.9.4", "five")}));
   start();
   for (int turn = 0; turn < 6; ++turn) {
     EXPECT_EQ(sorted(values(c_.ask("_web._tcp.shared.default.svc.cluster.local").answer)),
@@ -608,7 +666,7 @@ TEST_F(ClusterStageTest, PodsVerified) {
        "fd00-10-244-0-0-0-0-51.default.pod.cluster.local. 5 AAAA fd00:10:244::51"},
       {"10-244-5-2.default.pod.cluster.local", RRType::A, "NXDOMAIN"},
       {"10-244-5-1.prod.pod.cluster.local", RRType::A, "NXDOMAIN"},
-      // An endpoint is no pod.
+      // An endpoint is not a pod.
       {"10-244-0-20.default.pod.cluster.local", RRType::A, "NXDOMAIN"},
   });
 }
@@ -698,28 +756,36 @@ TEST_F(ClusterStageTest, AliasDepth) {
   }
 }
 
-// An upstream that answers at once, or later.
+// An upstream that answers as soon as the batch is over.
 class ScriptedUpstream final : public dns::Stage, public dns::Upstream {
  public:
-  using Script = std::function<unit::Octets(std::span<const std::uint8_t>)>;
+  // No octets: no answer.
+  using Script = std::function<unit::Octets(const dns::UpstreamQuestion&)>;
   explicit ScriptedUpstream(Script script) : script_(std::move(script)) {}
   [[nodiscard]] std::string_view name() const noexcept override { return "upstream"; }
-  [[nodiscard]] dns::Verdict handle(dns::QueryContext&) noexcept override {
-    return dns::Verdict::Next;
-  }
+  [[nodiscard]] dns::Verdict handle(dns::Exchange&) noexcept override { return dns::Verdict::Next; }
   [[nodiscard]] dns::Upstream* upstream() noexcept override { return this; }
   [[nodiscard]] bool covers(dns::NameView) const noexcept override { return true; }
   [[nodiscard]] bool allows(const dns::Endpoint& client) const noexcept override {
     return client.address == unit::endpoint("127.0.0.1").address;
   }
-  void ask(dns::WorkerContext&, std::span<const std::uint8_t> request, Callback callback) override {
+  void ask(dns::WorkerContext& worker, const dns::UpstreamClient&,
+           const dns::UpstreamQuestion& question,
+           std::unique_ptr<dns::UpstreamWaiter> waiter) override {
     ++asked;
-    const unit::Octets reply = script_(request);
-    if (reply.empty()) {
-      callback({false, {}, {true, dns::ExtendedError::NoReachableAuthority, "dead"}});
-    } else {
-      callback({true, reply, {}});
-    }
+    boost::asio::post(*worker.io,
+                      [octets = script_(question),
+                       waiter = std::shared_ptr<dns::UpstreamWaiter>(std::move(waiter))] {
+                        dns::UpstreamReply reply;
+                        reply.ok = !octets.empty();
+                        reply.message = octets;
+                        if (reply.ok) {
+                          reply.rcode = 0;
+                        } else {
+                          reply.error = {true, dns::ExtendedError::NoReachableAuthority, "dead"};
+                        }
+                        waiter->done(reply);
+                      });
   }
   int asked = 0;
 
@@ -729,10 +795,14 @@ class ScriptedUpstream final : public dns::Stage, public dns::Upstream {
 
 TEST_F(ClusterStageTest, AliasesOutside) {
   const auto upstream =
-      std::make_shared<ScriptedUpstream>([](std::span<const std::uint8_t> request) {
-        Message reply = dns::read_message(request).value();
-        EXPECT_EQ(reply.qname.to_text(), "www.example.com.");
-        reply.flags |= dns::kFlagQR;
+      std::make_shared<ScriptedUpstream>([](const dns::UpstreamQuestion& question) {
+        EXPECT_EQ(question.name.to_text(), "www.example.com.");
+        Message reply;
+        reply.flags = dns::kFlagQR;
+        reply.has_question = true;
+        reply.qname = question.name;
+        reply.qtype = question.type;
+        reply.qclass = dns::RRClass::IN;
         reply.answer.push_back({reply.qname, RRType::A, dns::RRClass::IN, 300, {192, 0, 2, 80}});
         return dns::write_message(reply, dns::kMaxMessageSize);
       });
@@ -759,7 +829,7 @@ TEST_F(ClusterStageTest, AliasesOutside) {
 
 TEST_F(ClusterStageTest, AliasesOutsideWithADeadUpstream) {
   start({std::make_shared<ScriptedUpstream>(
-      [](std::span<const std::uint8_t>) { return unit::Octets{}; })});
+      [](const dns::UpstreamQuestion&) { return unit::Octets{}; })});
   const Message message = c_.ask(Request{.qname = "ext.default.svc.cluster.local", .edns = true});
   EXPECT_EQ(message.rcode, 2);
   EXPECT_EQ(extended_error(message), static_cast<int>(dns::ExtendedError::NoReachableAuthority));
@@ -824,14 +894,14 @@ TEST_F(ClusterStageTest, Ttl) {
   const Message srv = c_.ask("dual.default.svc.cluster.local", RRType::SRV);
   EXPECT_EQ(srv.answer.at(0).ttl, 600u);
   EXPECT_EQ(srv.additional.at(0).ttl, 600u);
-  EXPECT_EQ(told(c_.ask("x.cluster.local"), "cluster.local.", 600), "NXDOMAIN");
-  EXPECT_EQ(told(c_.ask("svc.cluster.local"), "cluster.local.", 600), "NODATA");
+  EXPECT_EQ(told(c_.ask("x.cluster.local"), "cluster.local.", 300), "NXDOMAIN");
+  EXPECT_EQ(told(c_.ask("svc.cluster.local"), "cluster.local.", 300), "NODATA");
 }
 
 TEST_F(ClusterStageTest, FallThrough) {
   c_.options.fall_through = true;
-  const auto last = std::make_shared<unit::ScriptedStage>([](dns::QueryContext& ctx) {
-    ctx.answer.rcode = Rcode::YXDomain;
+  const auto last = std::make_shared<unit::ScriptedStage>([](dns::Exchange& exchange) {
+    exchange.answer.rcode = Rcode::YXDomain;
     return dns::Verdict::Answered;
   });
   start({last});
@@ -992,6 +1062,157 @@ TEST_F(LargeAnswers, SrvBeyondThePointersReach) {
   }
 }
 
+// ---- what an answer costs ----
+
+// A tenant makes the objects, anybody asks: an answer costs what it is long, whatever stands behind
+// it. Objects of eight times the size, asked for answers that are cut at the same limit.
+class AnswerCost : public ::testing::Test {
+ protected:
+  static std::unique_ptr<Cluster> cluster(int n) {
+    auto c = std::make_unique<Cluster>();
+    const auto address = [](int i) {
+      return "10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." +
+             std::to_string(i & 255);
+    };
+    const auto ports = [](int count, const std::string& prefix) {
+      std::vector<registry::EndpointPort> all;
+      for (int i = 0; i < count; ++i) {
+        all.push_back(endpoint_port(prefix + std::to_string(i), static_cast<std::uint16_t>(i + 1)));
+      }
+      return all;
+    };
+    std::vector<registry::Endpoint> plain;
+    std::vector<registry::Endpoint> a;
+    std::vector<registry::Endpoint> b;
+    std::vector<registry::Endpoint> same;
+    for (int i = 0; i < n; ++i) {
+      plain.push_back(at(address(i)));
+      a.push_back(at(address(i), "a" + std::to_string(i)));
+      b.push_back(at(address(i), "b" + std::to_string(i)));
+      same.push_back(at("10.99.0.1", "s" + std::to_string(i)));
+    }
+    c->add(headless("n", "plain"));
+    c->add(slice("n", "plain", "plain", ports(2, "p"), plain));
+    c->add(headless("n", "ports"));
+    c->add(slice("n", "ports", "ports", ports(n, "p"), {plain[0]}));
+    c->add(headless("n", "both"));
+    c->add(slice("n", "both", "both", ports(n / 4, "p"), plain));
+    c->add(headless("n", "two"));
+    c->add(slice("n", "two-a", "two", ports(1, "x"), a));
+    c->add(slice("n", "two-b", "two", ports(1, "x"), b));
+    c->add(
+        slice("n", "two-c", "two", ports(1, "y"), {at(address(0), "dup"), at("10.98.0.1", "one")}));
+    c->add(headless("n", "same"));
+    c->add(slice("n", "same", "same", ports(1, "x"), same));
+    c->add(slice("n", "same-b", "same", ports(1, "y"), {at("10.98.0.2")}));
+    c->add(headless("n", "slices"));
+    for (int i = 0; i < n / 4; ++i) {
+      c->add(slice("n", "slices-" + std::to_string(i), "slices",
+                   {endpoint_port("p" + std::to_string(i), 80), endpoint_port("all", 81)},
+                   {at(address(i))}));
+    }
+    auto own = cluster_ip("n", "own", ips({"10.96.0.77"}));
+    for (int i = 0; i < n; ++i) {
+      own.ports.push_back(unit::port("p" + std::to_string(i), static_cast<std::uint16_t>(i + 1)));
+    }
+    c->add(own);
+    c->add(slice("n", "own", "own", ports(n, "p"), plain));
+    c->start();
+    return c;
+  }
+};
+
+TEST_F(AnswerCost, FollowsTheAnswer) {
+  constexpr int kSmall = 2'000;
+  constexpr int kLarge = 16'000;
+  const auto small = cluster(kSmall);
+  const auto large = cluster(kLarge);
+  const std::vector<std::pair<std::string, RRType>> questions = {{"plain", RRType::A},
+                                                                 {"plain", RRType::SRV},
+                                                                 {"_p1._tcp.plain", RRType::A},
+                                                                 {"_p1._tcp.plain", RRType::SRV},
+                                                                 {"10-0-0-7.plain", RRType::SRV},
+                                                                 {"ports", RRType::SRV},
+                                                                 {"10-0-0-0.ports", RRType::SRV},
+                                                                 {"_p7._tcp.ports", RRType::SRV},
+                                                                 {"_p1999._tcp.ports", RRType::A},
+                                                                 {"_none._tcp.ports", RRType::A},
+                                                                 {"_udp.ports", RRType::A},
+                                                                 {"both", RRType::SRV},
+                                                                 {"_p3._tcp.both", RRType::SRV},
+                                                                 {"_x0._tcp.two", RRType::A},
+                                                                 {"_y0._tcp.two", RRType::A},
+                                                                 {"_y0._tcp.two", RRType::SRV},
+                                                                 {"a7.two", RRType::A},
+                                                                 {"_x0._tcp.same", RRType::A},
+                                                                 {"_x0._tcp.same", RRType::SRV},
+                                                                 {"_all._tcp.slices", RRType::A},
+                                                                 {"_all._tcp.slices", RRType::SRV},
+                                                                 {"_p3._tcp.slices", RRType::SRV},
+                                                                 {"slices", RRType::SRV},
+                                                                 {"own", RRType::SRV},
+                                                                 {"10-0-0-7.own", RRType::SRV},
+                                                                 {"_p1999._tcp.own", RRType::SRV},
+                                                                 {"_udp.own", RRType::SRV}};
+  for (const bool tcp : {false, true}) {
+    for (const auto& cluster : {small.get(), large.get()}) {
+      cluster->client.use(tcp ? dns::Transport::Tcp : dns::Transport::Udp);
+    }
+    for (const auto& [name, type] : questions) {
+      // Over TCP those whose answers are cut, or alike, for both sizes.
+      if (tcp && (name == "plain" || name == "_p1._tcp.plain" || name.starts_with("_x0.") ||
+                  name.starts_with("_all") || name == "slices" || name == "ports" ||
+                  name == "own" || name.ends_with(".ports") || name.ends_with(".own"))) {
+        continue;
+      }
+      const auto cost = [&, qname = name + ".n.svc.cluster.local", qtype = type](Cluster& c) {
+        const unit::Octets request = Request{.qname = qname, .qtype = qtype, .edns = true}.wire();
+        const std::size_t limit = tcp ? dns::kMaxMessageSize : 1232;
+        return unit::cpu_ns([&] { return c.client.send(c.routes, request, limit).size(); });
+      };
+      EXPECT_LT(cost(*large), 3 * cost(*small))
+          << name << " " << dns::rrtype_to_text(type) << (tcp ? " over TCP" : "");
+    }
+  }
+  // The reverse name of an address with as many names.
+  small->client.use(dns::Transport::Udp);
+  large->client.use(dns::Transport::Udp);
+  const unit::Octets request =
+      Request{.qname = "1.0.99.10.in-addr.arpa", .qtype = RRType::PTR, .edns = true}.wire();
+  EXPECT_LT(unit::growth([&] { return small->client.send(small->routes, request, 1232).size(); },
+                         [&] { return large->client.send(large->routes, request, 1232).size(); }),
+            3);
+}
+
+// Over TCP the whole answer, when names share addresses and ports differ by slice: everything once.
+TEST_F(AnswerCost, NothingIsMissingOrTwice) {
+  const auto c = cluster(400);
+  c->client.use(dns::Transport::Tcp);
+  const auto distinct = [&](const std::string& qname, RRType type) {
+    const Message message = c->ask(qname + ".n.svc.cluster.local", type);
+    EXPECT_EQ(message.flags & kFlagTC, 0) << qname;
+    const Lines all = sorted(values(message.answer));
+    EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), all.size()) << qname;
+    return all.size();
+  };
+  for (int turn = 0; turn < 5; ++turn) {
+    EXPECT_EQ(distinct("_x0._tcp.two", RRType::A), 400u);
+    EXPECT_EQ(distinct("_x0._tcp.two", RRType::SRV), 800u);
+    EXPECT_EQ(distinct("_y0._tcp.two", RRType::A), 2u);
+    EXPECT_EQ(distinct("_y0._tcp.two", RRType::SRV), 2u);
+    EXPECT_EQ(distinct("two", RRType::A), 401u);
+    EXPECT_EQ(distinct("_x0._tcp.same", RRType::A), 1u);
+    EXPECT_EQ(distinct("_x0._tcp.same", RRType::SRV), 400u);
+    EXPECT_EQ(distinct("_all._tcp.slices", RRType::A), 100u);
+    EXPECT_EQ(distinct("_all._tcp.slices", RRType::SRV), 100u);
+    EXPECT_EQ(distinct("_p7._tcp.slices", RRType::SRV), 1u);
+    EXPECT_EQ(distinct("slices", RRType::SRV), 200u);
+    EXPECT_EQ(distinct("10-0-0-0.ports", RRType::SRV), 400u);
+    EXPECT_EQ(distinct("own", RRType::SRV), 400u);
+  }
+  EXPECT_EQ(c->ask("1.0.99.10.in-addr.arpa", RRType::PTR).answer.size(), 64u);
+}
+
 // --- names by topology zone, and the server's own service ---
 
 registry::Endpoint in_zone(std::string_view address, std::string zone, std::string hostname = "") {
@@ -1012,7 +1233,8 @@ class ZonalTest : public ::testing::Test {
                   in_zone("10.244.0.3", "zone-b"), in_zone("10.244.0.4", "corp.example"),
                   unready(in_zone("10.244.0.5", "zone-c")), at("10.244.0.6")}));
     c_.add(cluster_ip("default", "web", ips({"10.96.0.7"}), {port("http", 80)}));
-    c_.add(slice("default", "web-x", "web", {endpoint_port("http", 80)}, {in_zone("10.244.1.1", "zone-a")}));
+    c_.add(slice("default", "web-x", "web", {endpoint_port("http", 80)},
+                 {in_zone("10.244.1.1", "zone-a")}));
     c_.add(headless("default", "idle"));
     c_.start();
   }
@@ -1021,7 +1243,8 @@ class ZonalTest : public ::testing::Test {
     const Message message = c_.ask(relative + ".default.svc.cluster.local", type);
     if (message.rcode != 0) return dns::rcode_to_text(message.rcode);
     std::string text;
-    for (const std::string& value : sorted(values(message.answer))) text += (text.empty() ? "" : " ") + value;
+    for (const std::string& value : sorted(values(message.answer)))
+      text += (text.empty() ? "" : " ") + value;
     return text;
   }
   Cluster c_;
@@ -1063,7 +1286,8 @@ TEST_F(ZonalTest, WhatIsNoZonalNameDoesNotExist) {
 }
 
 TEST_F(ZonalTest, FollowsChangesAndLeavesNothingBehind) {
-  c_.add(slice("default", "db-x", "db", {endpoint_port("sql", 5432)}, {in_zone("10.244.0.2", "zone-a")}));
+  c_.add(slice("default", "db-x", "db", {endpoint_port("sql", 5432)},
+               {in_zone("10.244.0.2", "zone-a")}));
   c_.store.commit();
   EXPECT_EQ(a("zone-a.pin._zone.db"), "10.244.0.2");
   EXPECT_EQ(a("zone-b.pin._zone.db"), "");
@@ -1072,7 +1296,8 @@ TEST_F(ZonalTest, FollowsChangesAndLeavesNothingBehind) {
   EXPECT_EQ(a("zone-a.pin._zone.db"), "NXDOMAIN");
   EXPECT_EQ(a("_zone.db"), "NXDOMAIN");
   // One reverse name each, however many names an address stands under.
-  EXPECT_EQ(c_.ask("2.0.244.10.in-addr.arpa", RRType::PTR).rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
+  EXPECT_EQ(c_.ask("2.0.244.10.in-addr.arpa", RRType::PTR).rcode,
+            static_cast<std::uint16_t>(Rcode::NXDomain));
 }
 
 TEST(ZonalNames, AreTooLongWithoutTheOption) {
@@ -1080,14 +1305,17 @@ TEST(ZonalNames, AreTooLongWithoutTheOption) {
   c.add(headless("default", "db"));
   c.add(slice("default", "db-x", "db", {}, {in_zone("10.244.0.1", "zone-a")}));
   c.start();
-  EXPECT_EQ(c.ask("zone-a.pin._zone.db.default.svc.cluster.local").rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
-  EXPECT_EQ(c.ask("_zone.db.default.svc.cluster.local").rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
+  EXPECT_EQ(c.ask("zone-a.pin._zone.db.default.svc.cluster.local").rcode,
+            static_cast<std::uint16_t>(Rcode::NXDomain));
+  EXPECT_EQ(c.ask("_zone.db.default.svc.cluster.local").rcode,
+            static_cast<std::uint16_t>(Rcode::NXDomain));
 }
 
 // The table of imports and the stage that answers from it.
 class ImportsTest : public ::testing::Test {
  protected:
-  static registry::Endpoint of(std::string cluster, std::string_view address, std::string hostname = "") {
+  static registry::Endpoint of(std::string cluster, std::string_view address,
+                               std::string hostname = "") {
     registry::Endpoint endpoint = at(address);
     endpoint.detail = std::make_shared<registry::EndpointDetail>(
         registry::EndpointDetail{std::move(hostname), {}, {}, std::move(cluster)});
@@ -1099,9 +1327,11 @@ class ImportsTest : public ::testing::Test {
     c_.table_options.block.clusters = true;
     c_.feed_options.clusters = true;
     c_.add(headless("default", "db", {port("sql", 5432)}));
-    c_.add(slice("default", "e", "db", {endpoint_port("sql", 5432)}, {of("east", "10.1.0.1", "db-0")}));
-    c_.add(slice("default", "w", "db", {endpoint_port("sql", 5432)},
-                 {of("West", "10.2.0.1", "db-0"), of("West", "10.2.0.2"), of("", "10.3.0.1", "lost")}));
+    c_.add(slice("default", "e", "db", {endpoint_port("sql", 5432)},
+                 {of("east", "10.1.0.1", "db-0")}));
+    c_.add(slice(
+        "default", "w", "db", {endpoint_port("sql", 5432)},
+        {of("West", "10.2.0.1", "db-0"), of("West", "10.2.0.2"), of("", "10.3.0.1", "lost")}));
     c_.add(cluster_ip("default", "web", ips({"10.96.0.7"}), {port("http", 80)}));
     c_.add(slice("default", "web-e", "web", {endpoint_port("http", 80)}, {of("east", "10.1.1.1")}));
     c_.start();
@@ -1110,7 +1340,8 @@ class ImportsTest : public ::testing::Test {
     const Message message = c_.ask(relative + ".default.svc.clusterset.local", type);
     if (message.rcode != 0) return dns::rcode_to_text(message.rcode);
     std::string text;
-    for (const std::string& value : sorted(values(message.answer))) text += (text.empty() ? "" : " ") + value;
+    for (const std::string& value : sorted(values(message.answer)))
+      text += (text.empty() ? "" : " ") + value;
     return text;
   }
   Cluster c_;
@@ -1138,21 +1369,25 @@ TEST_F(ImportsTest, SrvTargetsHaveTheCluster) {
             "0 25 5432 db-0.east.db.default.svc.clusterset.local. "
             "0 25 5432 db-0.west.db.default.svc.clusterset.local. "
             "0 25 5432 lost.db.default.svc.clusterset.local.");
-  EXPECT_EQ(ask("db-0.east.db", RRType::SRV), "0 100 5432 db-0.east.db.default.svc.clusterset.local.");
+  EXPECT_EQ(ask("db-0.east.db", RRType::SRV),
+            "0 100 5432 db-0.east.db.default.svc.clusterset.local.");
   const Message message = c_.ask("db.default.svc.clusterset.local", RRType::SRV);
-  EXPECT_EQ(sorted(values(message.additional)), (Lines{"10.1.0.1", "10.2.0.1", "10.2.0.2", "10.3.0.1"}));
+  EXPECT_EQ(sorted(values(message.additional)),
+            (Lines{"10.1.0.1", "10.2.0.1", "10.2.0.2", "10.3.0.1"}));
 }
 
 TEST_F(ImportsTest, ManyEndpointsAreFoundByAnIndex) {
   std::vector<registry::Endpoint> many;
   for (int i = 0; i < 200; ++i) {
-    many.push_back(of(i % 2 == 0 ? "east" : "west", "10.9.0." + std::to_string(i), "n-" + std::to_string(i / 2)));
+    many.push_back(of(i % 2 == 0 ? "east" : "west", "10.9.0." + std::to_string(i),
+                      "n-" + std::to_string(i / 2)));
   }
   c_.add(headless("default", "big"));
   c_.add(slice("default", "big-1", "big", {}, many));
   c_.store.commit();
   for (int i = 0; i < 200; ++i) {
-    const std::string label = "n-" + std::to_string(i / 2) + (i % 2 == 0 ? ".east" : ".west") + ".big";
+    const std::string label =
+        "n-" + std::to_string(i / 2) + (i % 2 == 0 ? ".east" : ".west") + ".big";
     EXPECT_EQ(ask(label), "10.9.0." + std::to_string(i));
   }
   EXPECT_EQ(ask("n-0.north.big"), "NXDOMAIN");
@@ -1166,8 +1401,8 @@ TEST_F(ImportsTest, ClustersThatLeaveAreGone) {
   EXPECT_EQ(ask("db-0.west.db"), "10.2.0.1");
 }
 
-// The addresses under which the server is reached are those of its own service, as soon as it is one
-// of that service's endpoints; also without reverse zones, whose table the look-up uses.
+// The addresses under which the server is reached are those of its own service, as soon as it is
+// one of that service's endpoints; also without reverse zones, whose table the look-up uses.
 class OwnServiceTest : public ::testing::TestWithParam<bool> {};
 
 TEST_P(OwnServiceTest, NsAnswersTheAddressesOfTheService) {
@@ -1176,8 +1411,10 @@ TEST_P(OwnServiceTest, NsAnswersTheAddressesOfTheService) {
   if (!GetParam()) c.options.zones = {name("cluster.local")};
   c.options.server_addresses = ips({"10.244.0.53", "fd00:10:244::53"});
   c.table_options.own_addresses = c.options.server_addresses;
-  c.add(cluster_ip("kube-system", "kube-dns", ips({"10.96.0.10", "fd00:10:96::a"}), {port("dns", 53)}));
-  c.add(slice("kube-system", "kube-dns-x", "kube-dns", {endpoint_port("dns", 53)}, {at("10.244.9.9")}));
+  c.add(cluster_ip("kube-system", "kube-dns", ips({"10.96.0.10", "fd00:10:96::a"}),
+                   {port("dns", 53)}));
+  c.add(slice("kube-system", "kube-dns-x", "kube-dns", {endpoint_port("dns", 53)},
+              {at("10.244.9.9")}));
   c.start();
   const auto ns = [&](RRType type) { return values(c.ask("ns.dns.cluster.local", type).answer); };
   EXPECT_EQ(ns(RRType::A), Lines{"10.244.0.53"}) << "not behind the service yet";

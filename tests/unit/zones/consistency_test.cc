@@ -79,14 +79,14 @@ class Consistency : public ::testing::Test {
       worker.index = index;
       worker.worker_count = kReaders;
       worker.reclaim = &owner.reclaim_;
-      ctx->worker = &worker;
-      ctx->client = unit::endpoint("127.0.0.1");
-      ctx->transport = dns::Transport::Tcp;
+      exchange->worker = &worker;
+      exchange->client = unit::endpoint("127.0.0.1");
+      exchange->transport = dns::Transport::Tcp;
     }
     dns::Message ask(const Packet& request) {
       test.reclaim_.enter(worker.index);
       const std::size_t size =
-          dns::respond(*ctx, test.routes_, request.view(), out.data(), out.size());
+          dns::respond(*exchange, test.routes_, request.view(), out.data(), out.size());
       test.reclaim_.leave(worker.index);
       auto message = dns::read_message({out.data(), size});
       if (!message) {
@@ -97,7 +97,7 @@ class Consistency : public ::testing::Test {
     }
     Consistency& test;
     dns::WorkerContext worker;
-    std::unique_ptr<dns::QueryContext> ctx = std::make_unique<dns::QueryContext>();
+    std::unique_ptr<dns::Exchange> exchange = std::make_unique<dns::Exchange>();
     std::vector<std::uint8_t> out = std::vector<std::uint8_t>(dns::kMaxMessageSize);
   };
 

@@ -1,10 +1,13 @@
 #include "zones/record_table.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <map>
 #include <random>
 #include <set>
 
 #include "tests/unit/dns/query/request.h"
+#include "tests/unit/growth.h"
 #include "tests/unit/zones/objects.h"
 
 namespace clusterdns::zones {
@@ -164,6 +167,131 @@ TEST_F(RecordTableTest, VisitsEndWhenToldTo) {
   int visits = 0;
   table_.for_each_at(ip("10.96.0.9"), [&](const ServiceBlock&) { return ++visits < 2; });
   EXPECT_EQ(visits, 2);
+}
+
+// Of many services at one address as many are kept as PTR answers; others take the places of those
+// that go, and the one whose own address it is comes first, whenever it came.
+TEST_F(RecordTableTest, ManyServicesAtOneAddress) {
+  constexpr int kMost = RecordTable::kMaxAtAddress;
+  const auto with_endpoint = [&](int i) {
+    const std::string name = "s" + std::to_string(i);
+    publish(headless("n", name), {slice("n", name, name, {}, {at("10.0.0.1"), at("fd00::1")})});
+  };
+  for (int i = 0; i < 3 * kMost; ++i) with_endpoint(i);
+  EXPECT_EQ(at_address("10.0.0.1").size(), kMost);
+  publish(cluster_ip("n", "own", ips({"10.0.0.1"})));
+  const auto has_own = [&] {
+    const Lines all = at_address("10.0.0.1");
+    return std::find(all.begin(), all.end(), "own") != all.end();
+  };
+  EXPECT_TRUE(has_own());
+  EXPECT_EQ(at_address("10.0.0.1").size(), kMost);
+  // Whoever goes, there are as many as there can be, and the prefixes stay to the last.
+  for (int i = 0; i < 3 * kMost; ++i) {
+    table_.remove({"n", "s" + std::to_string(i)});
+    const int left = 3 * kMost - i;  // the service's own included
+    ASSERT_EQ(at_address("10.0.0.1").size(), std::min(left, kMost)) << i;
+    ASSERT_TRUE(has_own());
+    ASSERT_EQ(at_address("fd00::1").size(), std::min(left - 1, kMost));
+    ASSERT_TRUE(table_.has_reverse_below(ip("10.0.0.0"), 3));
+    ASSERT_EQ(table_.has_reverse_below(ip("fd00::"), 4), left > 1);
+  }
+  table_.remove({"n", "own"});
+  EXPECT_FALSE(table_.has_reverse_below(ip("10.0.0.0"), 1));
+}
+
+// At random, against a model: what PTR finds and which names have something below them.
+TEST_F(RecordTableTest, RandomServicesAtFewAddresses) {
+  std::mt19937 random(11);
+  std::map<std::string, std::set<std::string>> model;  // address -> services
+  std::map<std::string, std::set<std::string>> services;
+  for (int round = 0; round < 3'000; ++round) {
+    const std::string name = "s" + std::to_string(random() % 150);
+    for (const std::string& address : services[name]) model[address].erase(name);
+    services[name].clear();
+    std::vector<registry::Endpoint> endpoints;
+    for (auto n = random() % 4; n > 0; --n) {
+      const std::string n1 = std::to_string(random() % 3);
+      const std::string address =
+          random() % 3 == 0 ? "fd00:" + n1 + "::" + n1 : "10.0." + n1 + ".1";
+      endpoints.push_back(at(address));
+      services[name].insert(address);
+      model[address].insert(name);
+    }
+    publish(headless("n", name), {slice("n", name, name, {}, endpoints)});
+    for (const auto& [address, holders] : model) {
+      ASSERT_EQ(at_address(address).size(), std::min(holders.size(), RecordTable::kMaxAtAddress));
+      ASSERT_EQ(table_.has_reverse_below(ip(address), address[0] == 'f' ? 31 : 3),
+                !holders.empty());
+    }
+  }
+}
+
+// Every service of a cluster at one address: placing the ten thousandth costs what the first did.
+TEST(RecordTable, CostOfOneAddressIsLinear) {
+  const auto publish_many = [](int count) {
+    dns::ReclaimDomain reclaim(1);
+    RecordTable table(reclaim, {});
+    const EndpointSlice one = slice("n", "a", "s", {}, {at("10.0.0.1")});
+    const EndpointSlice* const pointer = &one;
+    Service service = headless("n", "s");
+    for (int i = 0; i < count; ++i) {
+      service.key.name = "s" + std::to_string(i);
+      table.publish(service, {&pointer, 1});
+    }
+    for (int i = 0; i < count; ++i) table.remove({"n", "s" + std::to_string(i)});
+    return table.service_count();
+  };
+  EXPECT_LT(unit::growth([&] { return publish_many(2'000); }, [&] { return publish_many(16'000); }),
+            24);
+}
+
+// Addresses that have nothing in common make many reverse names: they are counted in octets, too.
+TEST(RecordTable, ReverseNamesAreBoundedInOctets) {
+  dns::ReclaimDomain reclaim(1);
+  TableOptions options;
+  options.block.most_octets = 1'000'000;
+  RecordTable table(reclaim, options);
+  const auto publish = [&](const char* format) {
+    std::vector<registry::Endpoint> endpoints;
+    for (int i = 0; i < 3'000; ++i) {
+      char text[64];
+      std::snprintf(text, sizeof text, format, static_cast<unsigned>(i) * 0x9E37u & 0xFFFF, i);
+      endpoints.push_back(at(text));
+    }
+    const EndpointSlice one = slice("n", "a", "s", {}, endpoints);
+    const EndpointSlice* const pointer = &one;
+    return table.publish(headless("n", "s"), {&pointer, 1});
+  };
+  const auto with_reverse_name = [&](const char* format) {
+    int count = 0;
+    for (int i = 0; i < 3'000; ++i) {
+      char text[64];
+      std::snprintf(text, sizeof text, format, static_cast<unsigned>(i) * 0x9E37u & 0xFFFF, i);
+      bool found = false;
+      table.for_each_at(ip(text), [&](const ServiceBlock&) { return !(found = true); });
+      if (found) ++count;
+    }
+    return count;
+  };
+  constexpr const char* kNear = "fd00::1:%x:%x";
+  constexpr const char* kFar = "%x::%x";
+  EXPECT_EQ(publish(kNear).reverse, 0u);
+  EXPECT_EQ(with_reverse_name(kNear), 3'000);
+  const LeftOut left_out = publish(kFar);
+  EXPECT_EQ(left_out.endpoints, 0u) << "names are served";
+  EXPECT_GT(left_out.reverse, 500u);
+  EXPECT_EQ(with_reverse_name(kFar) + static_cast<int>(left_out.reverse), 3'000);
+  EXPECT_EQ(with_reverse_name(kNear), 0);
+  // And the other way round, as if it had never been.
+  EXPECT_EQ(publish(kNear).reverse, 0u);
+  EXPECT_EQ(with_reverse_name(kNear), 3'000);
+  EXPECT_EQ(with_reverse_name(kFar), 0);
+  table.remove({"n", "s"});
+  EXPECT_FALSE(table.has_reverse_below(ip("fd00::"), 1));
+  for (unsigned first = 0; first < 16; ++first) {
+    EXPECT_FALSE(table.has_reverse_below(ip(std::to_string(first) + "::"), 1));
+  }
 }
 
 TEST_F(RecordTableTest, ReversePrefixes) {

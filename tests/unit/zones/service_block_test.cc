@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
 
 #include "tests/unit/dns/query/request.h"
+#include "tests/unit/growth.h"
 #include "tests/unit/zones/objects.h"
 #include "zones/rrset_writers.h"
 
@@ -100,12 +102,19 @@ Lines names(const ServiceBlock& block) {
     for (const std::string& address : addresses_of(block, i)) text += address + ",";
     text.back() = ' ';
     text += "[";
-    for (const auto& p : block.ports(block.port_set(e.port_set))) {
-      if (text.back() != '[') text += " ";
-      text += std::to_string(p.number) + "/";
-      text += p.name == ServiceBlock::kNoPort
-                  ? "-"
-                  : text_of(block.label(block.named_ports()[p.name].label));
+    const auto add = [&text](std::uint16_t number, const std::string& port_name) {
+      text += (text.back() == '[' ? "" : " ") + std::to_string(number) + "/" + port_name;
+    };
+    std::set<std::uint16_t> named;
+    for (const auto& p : block.named_ports()) {
+      for (const auto& use : block.uses(p)) {
+        if (block.kind() != BlockKind::Headless || use.set != e.port_set) continue;
+        add(use.number, text_of(block.label(p.label)));
+        named.insert(use.number);
+      }
+    }
+    for (const std::uint16_t number : block.numbers(block.port_set(e.port_set))) {
+      if (!named.contains(number)) add(number, "-");
     }
     out.push_back(text + "]");
   }
@@ -207,9 +216,9 @@ TEST(ServiceBlock, ClusterIpWithEndpoints) {
       build(cluster_ip("n", "s", ips({"10.96.0.7"}), {port("http", 80)}),
             {slice("n", "a", "s", {endpoint_port("http", 8080), endpoint_port("other", 9)},
                    {at("10.244.0.1"), unready(at("10.244.0.2")), at("10.244.0.3", "db-0")})});
-  // Names are those of the service's ports; the numbers are the slice's.
+  // Names are those of the service's ports, and the service's only; the numbers are the slice's.
   EXPECT_EQ(names(*block),
-            (Lines{"10-244-0-1 10.244.0.1 [8080/_http 9/-]", "db-0 10.244.0.3 [8080/_http 9/-]"}));
+            (Lines{"10-244-0-1 10.244.0.1 [8080/- 9/-]", "db-0 10.244.0.3 [8080/- 9/-]"}));
   EXPECT_EQ(own(*block), (Lines{"10.96.0.7"}));
   EXPECT_EQ(block->a_row_count(), 3u);
   EXPECT_FALSE(block->is_cluster_ip(ip("10.244.0.1")));
@@ -244,10 +253,6 @@ TEST(ServiceBlock, PlainEndpoints) {
     EXPECT_EQ(block->a_row_count(), 1u);
     EXPECT_EQ(block->addresses().size(), static_cast<std::size_t>(count) + 1);
     EXPECT_EQ(block->is_cluster_ip(ip("10.96.0.7")), true);
-    if (count > 0) {
-      EXPECT_NE(block->endpoint(0).counters, 0) << "two SRV answers, so they rotate";
-      EXPECT_LT(block->endpoint(0).counters, 0xFFFF);
-    }
     check_consistent(*block);
     if (::testing::Test::HasFailure()) FAIL() << count;
     // In no order of their own.
@@ -380,7 +385,7 @@ TEST(ServiceBlock, OneHostnameWithSeveralAddresses) {
                                    at("fd00::3", "x"), at("10.0.0.1", "x")})});
   EXPECT_EQ(names(*block), (Lines{"x 10.0.0.1,10.0.0.3,fd00::3 []", "y 10.0.0.2 []"}));
   EXPECT_EQ(unit::sorted(own(*block)), (Lines{"10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::3"}));
-  EXPECT_NE(block->endpoints()[0].counters, 0) << "several answers, so they rotate";
+  EXPECT_NE(block->endpoints()[0].counters, 0) << "several addresses, so they rotate";
   EXPECT_EQ(block->endpoints()[1].counters, 0);
   check_consistent(*block);
 }
@@ -518,6 +523,9 @@ TEST(ServiceBlock, RandomSlices) {
     // The model: which addresses are ready under which label.
     std::set<std::string> ready;
     std::map<std::string, std::set<std::string>> by_label;
+    std::map<std::string, std::set<std::uint16_t>> numbers_of;
+    std::map<std::string, std::set<std::pair<std::string, std::uint16_t>>> srv_at;  // by port
+    std::map<std::string, std::set<std::string>> addresses_at;
     for (const auto& s : slices) {
       for (const auto& e : s.endpoints) {
         if (!e.ready) continue;
@@ -527,6 +535,26 @@ TEST(ServiceBlock, RandomSlices) {
         if (e.detail) label = e.detail->hostname;
         ready.insert(e.address.to_string());
         by_label[label].insert(e.address.to_string());
+        numbers_of[label];
+        for (const auto& p : s.ports) {
+          if (p.port != 0) numbers_of[label].insert(p.port);
+          if (p.name.empty()) continue;
+          if (p.port != 0) srv_at["_" + p.name].insert({label, p.port});
+        }
+      }
+    }
+    // An address is at every port of every name that has it.
+    for (const auto& s : slices) {
+      for (const auto& e : s.endpoints) {
+        if (!e.ready) continue;
+        std::string label = e.address.to_string();
+        std::replace(label.begin(), label.end(), e.address.is_v4() ? '.' : ':', '-');
+        if (label.ends_with('-')) label += '0';
+        if (e.detail) label = e.detail->hostname;
+        for (const auto& p : s.ports) {
+          if (p.name.empty()) continue;
+          addresses_at["_" + p.name].insert(by_label[label].begin(), by_label[label].end());
+        }
       }
     }
     if (is_headless && ready.empty()) {
@@ -542,18 +570,273 @@ TEST(ServiceBlock, RandomSlices) {
       for (const std::string& text : addresses_of(*block, i)) {
         built[label_of(*block, i)].insert(text);
       }
-      std::set<std::uint16_t> numbers;
-      for (const auto& p : block->ports(block->port_set(e.port_set))) numbers.insert(p.number);
-      numbers.erase(0);
-      ASSERT_EQ(block->port_set(e.port_set).unique, numbers.size());
+      const auto numbers = block->numbers(block->port_set(e.port_set));
+      const std::set<std::uint16_t> distinct(numbers.begin(), numbers.end());
+      ASSERT_EQ(numbers.size(), distinct.size());
+      ASSERT_EQ(distinct, numbers_of[label_of(*block, i)]);
+      if (is_headless) {
+        ASSERT_EQ(numbers.empty(), i >= block->srv_endpoint_count());
+      }
       srv += static_cast<std::uint32_t>(numbers.size());
     }
     ASSERT_EQ(built, by_label) << "round " << round;
     if (is_headless) {
       ASSERT_EQ(block->srv_count(), srv);
+      for (const auto& p : block->named_ports()) {
+        const std::string port_name = text_of(block->label(p.label));
+        std::set<std::pair<std::string, std::uint16_t>> answers;
+        std::multiset<std::string> addresses;
+        for (std::size_t u = 0; u < block->uses(p).size(); ++u) {
+          const auto use = block->uses(p)[u];
+          const auto& set = block->port_set(use.set);
+          for (std::uint32_t k = 0; k < set.endpoint_count && use.number != 0; ++k) {
+            ASSERT_TRUE(
+                answers.insert({label_of(*block, set.endpoint_first + k), use.number}).second);
+          }
+          if (u != 0 && block->uses(p)[u - 1].set == use.set) continue;
+          for (const bool v4 : {true, false}) {
+            const ServiceBlock::Run run = block->rows_of(use.set, v4);
+            for (std::uint32_t r = run.first; r < run.first + run.count; ++r) {
+              ASSERT_LT(r, v4 ? block->a_count() : block->aaaa_count());
+              addresses.insert(address_in(*block, v4, r).to_string());
+            }
+          }
+        }
+        ASSERT_EQ(answers, srv_at[port_name]) << "round " << round;
+        ASSERT_EQ(p.srv_count, answers.size());
+        const auto& expected = addresses_at[port_name];
+        ASSERT_EQ(addresses, std::multiset<std::string>(expected.begin(), expected.end()))
+            << "round " << round;
+        ASSERT_EQ(p.a_count + p.aaaa_count, addresses.size());
+      }
     }
     if (::testing::Test::HasFailure()) FAIL() << "round " << round;
   }
+}
+
+std::vector<registry::EndpointPort> many_ports(int count, const std::string& prefix = "p") {
+  std::vector<registry::EndpointPort> ports;
+  for (int i = 0; i < count; ++i) {
+    ports.push_back(endpoint_port(prefix + std::to_string(i), static_cast<std::uint16_t>(i + 1)));
+  }
+  return ports;
+}
+
+std::vector<registry::Endpoint> many_endpoints(int count, const std::string& hostname = "") {
+  std::vector<registry::Endpoint> endpoints;
+  for (int i = 0; i < count; ++i) {
+    const std::string address = "10.1." + std::to_string(i >> 8) + "." + std::to_string(i & 255);
+    endpoints.push_back(at(address, hostname.empty() ? "" : hostname + std::to_string(i)));
+  }
+  return endpoints;
+}
+
+TEST(ServiceBlock, ManyPortsAreFound) {
+  for (const int count : {16, 17, 3'000}) {
+    const auto block =
+        build(headless("n", "s"), {slice("n", "a", "s", many_ports(count), {at("10.0.0.1")})});
+    ASSERT_EQ(block->named_ports().size(), static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) {
+      std::string label = "_p" + std::to_string(i);
+      label.insert(label.begin(), static_cast<char>(label.size()));
+      const auto* const octets = reinterpret_cast<const std::uint8_t*>(label.data());
+      ASSERT_EQ(block->find_port(octets, Protocol::Tcp), i);
+      ASSERT_EQ(block->find_port(octets, Protocol::Udp), ServiceBlock::kNoPort);
+    }
+    EXPECT_EQ(block->find_port(reinterpret_cast<const std::uint8_t*>("\2_q"), Protocol::Tcp),
+              ServiceBlock::kNoPort);
+    EXPECT_EQ(block->srv_count(), static_cast<std::uint32_t>(count));
+    check_consistent(*block);
+  }
+}
+
+// Every kind of slices that tenants can make: four times the objects must not take sixteen times
+// the time or the octets, and ports times endpoints no more than ports plus endpoints.
+TEST(ServiceBlock, CostIsLinear) {
+  using Make = std::function<std::vector<EndpointSlice>(int)>;
+  const std::vector<std::pair<const char*, Make>> kinds = {
+      {"ports over the same endpoints",
+       [](int n) -> std::vector<EndpointSlice> {
+         return {slice("n", "a", "s", many_ports(n), many_endpoints(n))};
+       }},
+      {"slices with different ports each",
+       [](int n) {
+         std::vector<EndpointSlice> slices;
+         for (int i = 0; i < n / 10; ++i) {
+           slices.push_back(
+               slice("n", std::to_string(i), "s", many_ports(10, "p" + std::to_string(i) + "-"),
+                     {at("10.2." + std::to_string(i >> 8) + "." + std::to_string(i & 255))}));
+         }
+         return slices;
+       }},
+      {"the same endpoints in slices with different ports",
+       [](int n) {
+         std::vector<EndpointSlice> slices;
+         for (int i = 0; i < 8; ++i) {
+           slices.push_back(slice("n", std::to_string(i), "s",
+                                  many_ports(n / 8, "p" + std::to_string(i) + "-"),
+                                  many_endpoints(n / 8)));
+         }
+         return slices;
+       }},
+      {"one name for all addresses, each twice",
+       [](int n) -> std::vector<EndpointSlice> {
+         std::vector<registry::Endpoint> endpoints = many_endpoints(n);
+         for (auto& e : endpoints) e = at(e.address.to_string(), "one");
+         return {slice("n", "a", "s", many_ports(3), endpoints),
+                 slice("n", "b", "s", many_ports(3), endpoints)};
+       }},
+      {"one address under all names, each twice",
+       [](int n) -> std::vector<EndpointSlice> {
+         std::vector<registry::Endpoint> endpoints = many_endpoints(n, "h");
+         for (auto& e : endpoints) e = at("10.0.0.1", e.detail->hostname);
+         return {slice("n", "a", "s", many_ports(3), endpoints),
+                 slice("n", "b", "s", many_ports(3), endpoints)};
+       }},
+      {"all addresses under two names, in both of which are other ports",
+       [](int n) -> std::vector<EndpointSlice> {
+         return {slice("n", "a", "s", many_ports(n / 8, "a"), many_endpoints(n, "a")),
+                 slice("n", "b", "s", many_ports(n / 8, "b"), many_endpoints(n, "b"))};
+       }},
+      {"ports of one number and of one name",
+       [](int n) -> std::vector<EndpointSlice> {
+         std::vector<registry::EndpointPort> ports;
+         for (int i = 0; i < n; ++i) {
+           ports.push_back(endpoint_port("p" + std::to_string(i), 80));
+           ports.push_back(endpoint_port("q", static_cast<std::uint16_t>(i + 1)));
+         }
+         return {slice("n", "a", "s", ports, many_endpoints(n))};
+       }},
+  };
+  for (const auto& [what, make] : kinds) {
+    const auto small = make(1'000);
+    const auto large = make(8'000);
+    for (const bool is_headless : {true, false}) {
+      const Service service = is_headless
+                                  ? headless("n", "s")
+                                  : cluster_ip("n", "s", ips({"10.96.0.1"}), {port("p0", 1)});
+      EXPECT_LT(unit::growth([&] { return build(service, small)->size(); },
+                             [&] { return build(service, large)->size(); }),
+                28)
+          << what;
+      EXPECT_LT(build(service, large)->size(), 12 * build(service, small)->size()) << what;
+      EXPECT_LT(build(service, large)->size(), 8'000u * 250) << what;
+    }
+  }
+}
+
+// A tenant who makes objects only to fill memory gets what kMaxServiceOctets says, and no more.
+TEST(ServiceBlock, IsBoundedInOctets) {
+  BlockOptions options;
+  options.most_octets = 400'000;
+  // Endpoints.
+  std::vector<EndpointSlice> slices{
+      slice("n", "a", "s", many_ports(3), many_endpoints(20'000, "host"))};
+  for (const bool is_headless : {true, false}) {
+    const Service service =
+        is_headless ? headless("n", "s") : cluster_ip("n", "s", ips({"10.96.0.1"}));
+    std::vector<const EndpointSlice*> pointers{&slices[0]};
+    BlockBuilder builder(service, pointers, options, 1);
+    const auto block = builder.build(1, {});
+    ASSERT_NE(block, nullptr);
+    EXPECT_LE(block->size(), options.most_octets);
+    EXPECT_GT(block->endpoint_count(), 1'000u);
+    EXPECT_EQ(builder.left_out().endpoints + block->endpoint_count(), 20'000u);
+    EXPECT_EQ(builder.left_out().ports, 0u);
+    check_consistent(*block);
+  }
+  // Ports.
+  slices = {slice("n", "a", "s", many_ports(20'000), many_endpoints(100))};
+  {
+    const Service service = headless("n", "s");
+    std::vector<const EndpointSlice*> pointers{&slices[0]};
+    BlockBuilder builder(service, pointers, options, 1);
+    const auto block = builder.build(1, {});
+    EXPECT_LE(block->size(), options.most_octets);
+    EXPECT_EQ(block->endpoint_count(), 100u) << "their addresses are served all the same";
+    EXPECT_GE(builder.left_out().ports, 19'000u);
+    check_consistent(*block);
+  }
+  // Endpoints that stand in ever different ones of many slices: their ports are joined, up to a
+  // bound.
+  slices.clear();
+  for (int s = 0; s < 40; ++s) {
+    std::vector<registry::Endpoint> endpoints;
+    for (int i = 0; i < 1'000; ++i) {
+      if (((i * 7'919) >> s % 10 & 1) == 0 || s > 30)
+        endpoints.push_back(many_endpoints(i + 1).back());
+    }
+    slices.push_back(slice("n", std::to_string(s), "s",
+                           many_ports(400, "p" + std::to_string(s) + "-"), endpoints));
+  }
+  {
+    const Service service = headless("n", "s");
+    std::vector<const EndpointSlice*> pointers;
+    for (const EndpointSlice& s : slices) pointers.push_back(&s);
+    const BlockOptions usual;
+    BlockBuilder builder(service, pointers, usual, 1);
+    const auto block = builder.build(1, {});
+    EXPECT_LE(block->size(), 40'000'000u);
+    EXPECT_EQ(block->endpoint_count(), 1'000u);
+    EXPECT_GT(builder.left_out().ports, 0u);
+    check_consistent(*block);
+  }
+}
+
+// More addresses of one name than a count of 16 bits holds.
+TEST(ServiceBlock, OneNameWithVeryManyAddresses) {
+  std::vector<registry::Endpoint> endpoints;
+  for (int i = 0; i < 70'000; ++i) {
+    endpoints.push_back(at("10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) +
+                               "." + std::to_string(i & 255),
+                           "one"));
+  }
+  const std::vector<EndpointSlice> slices{slice("n", "a", "s", many_ports(1), endpoints)};
+  const Service service = headless("n", "s");
+  std::vector<const EndpointSlice*> pointers{&slices[0]};
+  const BlockOptions options;
+  BlockBuilder builder(service, pointers, options, 1);
+  const auto block = builder.build(1, {});
+  EXPECT_EQ(block->a_count(), 65'535u);
+  EXPECT_EQ(block->endpoint(0).a_count, 65'535u);
+  EXPECT_EQ(builder.left_out().endpoints, 70'000u - 65'535u);
+  EXPECT_EQ(block->find_address(ip("10.0.255.254"), 0), 0u);
+  EXPECT_EQ(block->find_address(ip("10.1.0.0"), 0), kNotFound);
+}
+
+TEST(ServiceBlock, Parts) {
+  const Service service = headless("n", "s");
+  const std::vector<EndpointSlice> slices{
+      slice("n", "a", "s", many_ports(2),
+            {at("10.0.0.1", "x"), at("10.0.0.2"), unready(at("10.0.0.3"))}),
+      slice("n", "b", "s", many_ports(3), {at("10.0.0.4"), at("10.0.0.1", "y")})};
+  std::vector<const EndpointSlice*> pointers{&slices[0], &slices[1]};
+  BlockOptions options;
+  BlockBuilder builder(service, pointers, options, 1);
+  EXPECT_EQ(unit::sorted(own(*builder.build(1, {}))), (Lines{"10.0.0.1", "10.0.0.2", "10.0.0.4"}));
+  const std::vector<BlockBuilder::Pick> picks{{1, 0}, {0, 0}, {1, 1}, {0, 2}};
+  const auto part = builder.build_part(picks, 2, {});
+  ASSERT_NE(part, nullptr);
+  EXPECT_EQ(unit::sorted(own(*part)), (Lines{"10.0.0.1", "10.0.0.4"}));
+  EXPECT_EQ(part->srv_count(), 3u + 2 + 3);
+  EXPECT_TRUE(part->named_ports().empty());
+  const std::vector<BlockBuilder::Pick> none{{0, 2}};
+  EXPECT_EQ(builder.build_part(none, 3, {}), nullptr);
+  // All parts together take no more than the service may.
+  options.most_octets = 20'000;
+  BlockBuilder small(service, pointers, options, 1);
+  std::size_t octets = 0;
+  int made = 0;
+  for (int i = 0; i < 200; ++i) {
+    const auto next = small.build_part(picks, 2, {});
+    if (next == nullptr) break;
+    ++made;
+    octets += next->size();
+  }
+  EXPECT_GT(made, 5);
+  EXPECT_LT(made, 200);
+  EXPECT_LE(octets, options.most_octets);
+  EXPECT_GT(small.left_out().parts + small.left_out().endpoints, 0u);
 }
 
 TEST(ServiceBlock, RotationGoesRound) {

@@ -1,5 +1,6 @@
 #include "zones/table_feed.h"
 
+#include "tests/unit/growth.h"
 #include "tests/unit/zones/cluster.h"
 
 namespace clusterdns::zones {
@@ -102,10 +103,32 @@ TEST_F(TableFeedTest, OnlySomeNamespaces) {
   EXPECT_EQ(a("t.hidden.svc"), "NXDOMAIN");
 }
 
-TEST_F(TableFeedTest, NamespacesByLabel) {
-  c_.feed_options.namespace_labels = [](const registry::Labels& labels) {
-    return labels == registry::Labels{{"env", "prod"}};
+// A namespace that comes or goes costs what is in it, however many services there are elsewhere.
+TEST_F(TableFeedTest, ANamespaceCostsItsOwnServices) {
+  const auto filled = [](int others) {
+    auto cluster = std::make_unique<Cluster>();
+    for (int i = 0; i < others; ++i) {
+      cluster->add(cluster_ip("other", "s" + std::to_string(i), ips({"10.97.0.1"})));
+    }
+    for (int i = 0; i < 10; ++i) {
+      cluster->add(cluster_ip("shop", "s" + std::to_string(i), ips({"10.96.0.1"})));
+    }
+    cluster->start();
+    return cluster;
   };
+  const auto toggle = [](Cluster& cluster) {
+    cluster.store.erase_namespace("shop");
+    cluster.store.commit();
+    cluster.store.upsert(registry::Namespace{"shop", {}});
+    cluster.store.commit();
+    return cluster.store.find_namespace("shop") == nullptr;
+  };
+  const auto few = filled(100), many = filled(10'000);
+  EXPECT_LT(unit::growth([&] { return toggle(*few); }, [&] { return toggle(*many); }), 4);
+}
+
+TEST_F(TableFeedTest, NamespacesByLabel) {
+  c_.feed_options.namespace_labels = *registry::LabelSelector::parse("env=prod");
   c_.add(cluster_ip("shop", "s", ips({"10.96.0.1"})));
   c_.start();
   EXPECT_EQ(a("s.shop.svc"), "NXDOMAIN");
@@ -123,7 +146,7 @@ TEST_F(TableFeedTest, NamespacesByLabel) {
 }
 
 TEST_F(TableFeedTest, ServicesByLabel) {
-  c_.feed_options.services = [](const registry::Labels& labels) { return !labels.empty(); };
+  c_.feed_options.services = *registry::LabelSelector::parse("app");
   auto service = cluster_ip("default", "s", ips({"10.96.0.1"}));
   c_.add(service);
   c_.start();
@@ -183,10 +206,10 @@ TEST_F(TableFeedTest, Pods) {
   c_.store.commit();
   EXPECT_EQ(a("10-244-0-1.default.pod"), "NXDOMAIN");
   EXPECT_EQ(a("10-244-0-2.default.pod"), "10.244.0.2");
-  c_.store.erase_pod({"default", "host-1"});
+  c_.store.erase<registry::Pod>({"default", "host-1"});
   c_.store.commit();
   EXPECT_EQ(a("192-168-0-1.default.pod"), "192.168.0.1");
-  c_.store.erase_pod({"default", "host-2"});
+  c_.store.erase<registry::Pod>({"default", "host-2"});
   c_.store.commit();
   EXPECT_EQ(a("192-168-0-1.default.pod"), "NXDOMAIN");
 }
@@ -204,6 +227,71 @@ TEST_F(TableFeedTest, TheSerialIsTheTimeOfTheChange) {
   c_.add(cluster_ip("default", "s", ips({"10.96.0.1"})));
   c_.store.commit();
   EXPECT_GT(c_.table->serial(), 1'700'000'000u);
+}
+
+TEST_F(TableFeedTest, WhatIsLeftOutIsToldOnce) {
+  Lines told;
+  c_.warn = [&told](const std::string& text) { told.push_back(text); };
+  c_.table_options.block.most_octets = 100'000;
+  const auto add = [&](int count) {
+    std::vector<registry::Endpoint> endpoints;
+    for (int i = 0; i < count; ++i) {
+      endpoints.push_back(at("10.0." + std::to_string(i >> 8) + "." + std::to_string(i & 255)));
+    }
+    c_.add(slice("shop", "big", "big", {}, endpoints));
+    c_.store.commit();
+  };
+  c_.add(headless("shop", "big"));
+  c_.add(cluster_ip("shop", "other", ips({"10.96.0.1"})));
+  c_.start();
+  add(10);
+  EXPECT_TRUE(told.empty());
+  add(5'000);
+  add(5'001);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].find("Service shop/big is larger than one service may be"), 0u) << told[0];
+  EXPECT_NE(told[0].find(" addresses of endpoints"), std::string::npos) << told[0];
+  EXPECT_EQ(a("other.shop.svc"), "10.96.0.1");
+  // It shrinks, and grows again.
+  add(10);
+  add(5'000);
+  EXPECT_EQ(told.size(), 2u);
+}
+
+// A zone for each endpoint: what each has of the ports must not be multiplied without bounds.
+TEST_F(TableFeedTest, ManyZonesAndManyPorts) {
+  Lines told;
+  c_.options.zonal = true;
+  c_.feed_options.zonal = true;
+  c_.warn = [&told](const std::string& text) { told.push_back(text); };
+  c_.add(headless("n", "s"));
+  c_.start();
+  const auto add = [&](int ports, int endpoints) {
+    std::vector<registry::EndpointPort> all;
+    for (int i = 0; i < ports; ++i) {
+      all.push_back(endpoint_port("p" + std::to_string(i), static_cast<std::uint16_t>(i + 1)));
+    }
+    std::vector<registry::Endpoint> each;
+    for (int i = 0; i < endpoints; ++i) {
+      each.push_back(at("10.0." + std::to_string(i >> 8) + "." + std::to_string(i & 255)));
+      each.back().detail = std::make_shared<registry::EndpointDetail>(
+          registry::EndpointDetail{{}, {}, "z" + std::to_string(i), {}});
+    }
+    c_.add(slice("n", "a", "s", all, each));
+    c_.store.commit();
+  };
+  add(3, 500);
+  EXPECT_EQ(a("z0.pin._zone.s.n.svc"), "10.0.0.0");
+  EXPECT_EQ(a("z499.pin._zone.s.n.svc"), "10.0.1.243");
+  EXPECT_TRUE(told.empty());
+  add(20'000, 2'000);
+  EXPECT_LE(c_.table->block_octets(), 2 * kMaxServiceOctets);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("topology zones"), std::string::npos) << told[0];
+  EXPECT_EQ(a("z0.pin._zone.s.n.svc"), "10.0.0.0");
+  add(3, 2);
+  EXPECT_EQ(a("z1.pin._zone.s.n.svc"), "10.0.0.1");
+  EXPECT_EQ(a("z499.pin._zone.s.n.svc"), "");
 }
 
 TEST_F(TableFeedTest, OldDataIsFreed) {

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "app/go_duration.h"
+#include "app/base/go_duration.h"
 
 namespace clusterdns::app {
 namespace {
@@ -81,9 +81,10 @@ TEST(Exposition, TotalsOfWhatIsGoneStay) {
   out.add_totals(gone);
   out.counter("c", "", {}, 1);
   out.histogram("h", "", {}, bounds, counts, 2);
-  EXPECT_EQ(out.text(),
-            "# HELP c \n# TYPE c counter\nc 4\n# HELP h \n# TYPE h histogram\nh_bucket{le=\"1\"} 2\n"
-            "h_bucket{le=\"+Inf\"} 4\nh_sum 4\nh_count 4\n");
+  EXPECT_EQ(
+      out.text(),
+      "# HELP c \n# TYPE c counter\nc 4\n# HELP h \n# TYPE h histogram\nh_bucket{le=\"1\"} 2\n"
+      "h_bucket{le=\"+Inf\"} 4\nh_sum 4\nh_count 4\n");
 }
 
 }  // namespace

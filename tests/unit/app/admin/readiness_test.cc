@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "app/logging.h"
+#include "app/log/logging.h"
 
 namespace clusterdns::app {
 namespace {

@@ -256,7 +256,7 @@ TEST(Query, JsonEscapesWhatIsNotText) {
   options.format = OutputFormat::Json;
   const Outcome outcome = ask(options);
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_NE(outcome.out.find(R"("name": "a\\\"b\u000a\ufffd\ufffd.")"), std::string::npos)
+  EXPECT_NE(outcome.out.find("\"name\": \"a\\\\\\\"b\\n\xC3\xA4.\""), std::string::npos)
       << outcome.out;
 }
 
@@ -299,7 +299,7 @@ TEST(Query, AMissingResolvConfIsToldWhenItMatters) {
   const Outcome outcome = ask(options);
   EXPECT_EQ(outcome.code, 0);
   EXPECT_NE(outcome.err.find("/nonexistent/resolv.conf"), std::string::npos);
-  EXPECT_NE(outcome.err.find("127.0.0.1 is asked, name another server with --server"),
+  EXPECT_NE(outcome.err.find("asking 127.0.0.1 instead, name another server with --server"),
             std::string::npos);
 }
 
@@ -317,11 +317,13 @@ TEST(Query, WrongUse) {
   expect_usage(question(server, "web", "AXFR"),
                "AXFR is a zone transfer, which is more than one answer; use dig for it");
   expect_usage(question(server, "web..default"),
-               "'web..default' is no name: the name has an empty label (two dots in a row)");
+               "'web..default' is not a valid name: the name has an empty label (two dots in a "
+               "row)");
   QueryOptions options = question(server, "web");
   options.search_domains = {"a..b"};
   expect_usage(options,
-               "--search: 'a..b' is no name: the name has an empty label (two dots in a row)");
+               "--search: 'a..b' is not a valid name: the name has an empty label (two dots in a "
+               "row)");
   EXPECT_TRUE(server.seen().empty());
 }
 

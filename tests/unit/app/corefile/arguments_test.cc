@@ -31,40 +31,40 @@ std::string error_of(const std::function<void()>& action) {
 TEST(Arguments, Counts) {
   EXPECT_EQ(error_of([] { require_arguments(line("ttl 5"), 1, 1, "ttl SECONDS"); }), "no error");
   EXPECT_EQ(error_of([] { require_arguments(line("ttl"), 1, 1, "ttl SECONDS"); }),
-            "f:2:1: 'ttl' wants 1 argument and has 0; write `ttl SECONDS`");
+            "f:2:1: ttl: needs 1 argument but has none; write `ttl SECONDS`");
   EXPECT_EQ(error_of([] { require_arguments(line("ttl 5 6"), 1, 1, "ttl SECONDS"); }),
-            "f:2:7: '6' is too much: 'ttl' takes 1 argument; write `ttl SECONDS`");
+            "f:2:7: ttl: '6' is one argument too many; write `ttl SECONDS`");
   EXPECT_EQ(
       error_of([] { require_arguments(line("forward ."), 2, kAnyNumber, "forward FROM TO…"); }),
-      "f:2:1: 'forward' wants at least 2 arguments and has 1; write `forward FROM TO…`");
+      "f:2:1: forward: needs at least 2 arguments but has 1 argument; write `forward FROM TO…`");
   EXPECT_EQ(error_of([] { require_arguments(line("x a b c"), 0, 2, "x [A [B]]"); }),
-            "f:2:7: 'c' is too much: 'x' takes at most 2 arguments; write `x [A [B]]`");
+            "f:2:7: x: 'c' is one argument too many; write `x [A [B]]`");
   EXPECT_EQ(only_argument(line("ttl 5"), "ttl SECONDS").text, "5");
 }
 
 TEST(Arguments, Blocks) {
   EXPECT_EQ(error_of([] { require_bare(line("loop")); }), "no error");
   EXPECT_EQ(error_of([] { require_bare(line("loop x")); }),
-            "f:2:6: 'x' is too much: 'loop' takes no argument; write `loop`");
+            "f:2:6: loop: 'x' is one argument too many; write `loop`");
   EXPECT_EQ(error_of([] { require_bare(line("loop {\n}")); }),
-            "f:2:1: 'loop' takes no block; remove its '{' and '}'");
+            "f:2:1: loop: takes no block; remove its '{' and '}'");
   EXPECT_EQ(error_of([] { require_bare(line("loop {\n  a\n}")); }),
-            "f:3:3: 'loop' takes no block; remove its '{' and '}'");
+            "f:3:3: loop: takes no block; remove its '{' and '}'");
 }
 
 TEST(Arguments, UnknownWords) {
   constexpr std::array<std::string_view, 3> kKnown = {"pods", "ttl", "fallthrough"};
   EXPECT_EQ(error_of([&] { fail_unknown_property(line("falltrough"), "kubernetes", kKnown); }),
-            "f:2:1: 'falltrough' is no property of 'kubernetes'; did you mean 'fallthrough'?");
+            "f:2:1: kubernetes: 'falltrough' is not an option here; did you mean 'fallthrough'?");
   EXPECT_EQ(error_of([&] { fail_unknown_directive(line("zzz"), kKnown); }),
-            "f:2:1: 'zzz' is no directive; known are: pods, ttl, fallthrough");
+            "f:2:1: 'zzz' is not a directive; choose from: pods, ttl, fallthrough");
   EXPECT_EQ(error_of([&] {
               fail_repeated(line("ttl 5"), {"f", 1, 4});
             }),
-            "f:2:1: 'ttl' stands here twice, first at f:1:4; remove one of them");
+            "f:2:1: ttl: is given twice, first at f:1:4; remove one of them");
   EXPECT_EQ(parse_choice(word("pods"), kKnown), "pods");
   EXPECT_EQ(error_of([&] { static_cast<void>(parse_choice(word("pod"), kKnown)); }),
-            "f:2:9: 'pod' is not known here; did you mean 'pods'?");
+            "f:2:9: 'pod' is not a valid value here; did you mean 'pods'?");
 }
 
 TEST(Arguments, Integers) {
@@ -74,11 +74,11 @@ TEST(Arguments, Integers) {
   for (const char* bad :
        {"", "3601", "-1", "5s", "+5", "0x10", "1e3", " 5", "99999999999999999999"}) {
     EXPECT_EQ(error_of([&] { static_cast<void>(parse_integer(word(bad), 0, 3600)); }),
-              "f:2:9: '" + std::string(bad) + "' is not a number from 0 to 3600; write one");
+              "f:2:9: '" + std::string(bad) + "' is not a valid number; write one from 0 to 3600");
   }
   EXPECT_EQ(parse_port(word("65535")), 65535);
   EXPECT_EQ(error_of([] { static_cast<void>(parse_port(word("65536"))); }),
-            "f:2:9: '65536' is not a port; write a number from 0 to 65535");
+            "f:2:9: '65536' is not a valid port; write a number from 0 to 65535");
 }
 
 TEST(Arguments, Durations) {
@@ -119,31 +119,7 @@ TEST(Arguments, Durations) {
             "f:2:9: '2m' is out of range; write a duration from 100ms to 90s");
   EXPECT_EQ(
       error_of([] { static_cast<void>(parse_duration(word("0"), BareDuration::Refused, 2s)); }),
-      "f:2:9: '0' is too short; the least is 2s");
-}
-
-TEST(Arguments, Sizes) {
-  EXPECT_EQ(parse_size(word("4096")), 4096U);
-  EXPECT_EQ(parse_size(word("64K")), 64000U);
-  EXPECT_EQ(parse_size(word("64KiB")), 65536U);
-  EXPECT_EQ(parse_size(word("10MB")), 10'000'000U);
-  EXPECT_EQ(parse_size(word("2Gi")), std::uint64_t{2} << 30);
-  for (const char* bad : {"", "K", "-1", "1T", "1 K", "99999999999Gi"}) {
-    EXPECT_EQ(error_of([&] { static_cast<void>(parse_size(word(bad))); }),
-              "f:2:9: '" + std::string(bad) +
-                  "' is not a size; write it in octets, like 4096, 64Ki or 10MB");
-  }
-  EXPECT_EQ(error_of([] { static_cast<void>(parse_size(word("100"), 512, 4096)); }),
-            "f:2:9: '100' is out of range; write a size from 512 to 4096 octets");
-}
-
-TEST(Arguments, Booleans) {
-  EXPECT_TRUE(parse_boolean(word("on")));
-  EXPECT_TRUE(parse_boolean(word("True")));
-  EXPECT_FALSE(parse_boolean(word("off")));
-  EXPECT_FALSE(parse_boolean(word("NO")));
-  EXPECT_EQ(error_of([] { static_cast<void>(parse_boolean(word("1"))); }),
-            "f:2:9: '1' is neither on nor off; write one of them");
+      "f:2:9: '0' is too short; the minimum is 2s");
 }
 
 TEST(Arguments, Addresses) {
@@ -178,9 +154,32 @@ TEST(Arguments, HostPorts) {
             "f:2:9: '[::1]53' has something other than a port after ']'; write it like "
             "[fd00::10]:53");
   for (const char* bad : {"1.1.1.1:", "1.1.1.1:x", "1.1.1.1:70000", "[::1]:", "[::1]:-1"}) {
-    EXPECT_EQ(error_of([&] { static_cast<void>(parse_host_port(word(bad), 53)); }),
-              "f:2:9: '" + std::string(bad) + "' has a bad port; write a number from 0 to 65535");
+    EXPECT_EQ(
+        error_of([&] { static_cast<void>(parse_host_port(word(bad), 53)); }),
+        "f:2:9: '" + std::string(bad) + "' has no valid port; write a number from 0 to 65535");
   }
+}
+
+TEST(Arguments, Expressions) {
+  EXPECT_TRUE(parse_expression(word("^a.*z$")).matches("abcz"));
+  EXPECT_EQ(error_of([] { static_cast<void>(parse_expression(word("(ab"))); }),
+            "f:2:9: '(ab' is not a regular expression: missing ): (ab");
+}
+
+TEST(Arguments, OptionsWhereZonesStand) {
+  constexpr std::array<std::string_view, 2> kOptions = {"ttl", "pods"};
+  EXPECT_EQ(error_of([&] { refuse_option_names(line("kubernetes a.test").args, kOptions); }),
+            "no error");
+  EXPECT_EQ(error_of([&] { refuse_option_names(line("kubernetes a.test ttl 5").args, kOptions); }),
+            "f:2:19: kubernetes: 'ttl' is an option; options go between '{' and '}', one per line");
+  // Whoever quotes it means a name.
+  EXPECT_EQ(error_of([&] { refuse_option_names(line("kubernetes \"ttl\"").args, kOptions); }),
+            "no error");
+}
+
+TEST(Arguments, WordsInMessagesAreShortAndInOneLine) {
+  EXPECT_EQ(in_quotes("a\nb"), "'a b'");
+  EXPECT_LT(in_quotes(std::string(100'000, 'x')).size(), 500U);
 }
 
 TEST(Arguments, Zones) {
@@ -192,7 +191,7 @@ TEST(Arguments, Zones) {
   EXPECT_EQ(parse_zones(block.directives[1].args, block),
             (std::vector<std::string>{"c.org.", "0.10.in-addr.arpa.", "1.10.in-addr.arpa."}));
   EXPECT_EQ(error_of([&] { static_cast<void>(parse_zones(block.directives[2].args, block)); }),
-            "f:4:5: 'a..b' is not a zone: a label is empty; remove the surplus dot");
+            "f:4:5: z: 'a..b' is not a zone: a label is empty; remove the extra dot");
 }
 
 }  // namespace

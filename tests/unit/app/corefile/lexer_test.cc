@@ -83,10 +83,20 @@ TEST(Lexer, ByteOrderMarkAndCarriageReturnsAreTolerated) {
   EXPECT_EQ(words("a # b\r\nc"), (Words{"^1:1 a", "^2:1 c"}));
 }
 
+TEST(Lexer, Utf16IsTold) {
+  const std::string text("\xFE\xFF\0.\0:", 6);
+  try {
+    (void)words(text);
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.message(), "the file is not UTF-8 but UTF-16 or UTF-32 text; save it as UTF-8");
+  }
+}
+
 TEST(Lexer, ColumnsCountCharacters) {
   EXPECT_EQ(words("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80 b"),
             (Words{"^1:1 \xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80", "1:5 b"}));
-  // Octets that are no UTF-8 pass, one character each.
+  // Octets that are not UTF-8 pass, one character each.
   EXPECT_EQ(words("\xFF\xC3 b"), (Words{"^1:1 \xFF\xC3", "1:4 b"}));
   EXPECT_EQ(words("\xE2\x82"), (Words{"^1:1 \xE2\x82"}));
 }
@@ -104,9 +114,11 @@ TEST(Lexer, ErrorsNameThePlace) {
   EXPECT_EQ(error_of("\"a\\"), "f:1:1: this '\"' is never closed; add the second '\"'");
   EXPECT_EQ(error_of("\"a\\\""), "f:1:1: this '\"' is never closed; add the second '\"'");
   EXPECT_EQ(error_of(std::string_view("a\nb\0c", 5)),
-            "f:2:2: a NUL octet; a Corefile is UTF-8 text, check what this file is");
+            "f:2:2: there is a NUL octet here; a Corefile is UTF-8 text, so check what this file "
+            "is");
   EXPECT_EQ(error_of(std::string_view("# \0", 3)),
-            "f:1:3: a NUL octet; a Corefile is UTF-8 text, check what this file is");
+            "f:1:3: there is a NUL octet here; a Corefile is UTF-8 text, so check what this file "
+            "is");
 }
 
 TEST(Lexer, Limits) {
@@ -118,7 +130,7 @@ TEST(Lexer, Limits) {
             "a Corefile");
   EXPECT_EQ(lex(std::string(kMaxCorefileSize, ' '), "f").size(), 0U);
   EXPECT_EQ(error_of(std::string(kMaxCorefileSize + 1, ' ')),
-            "f: the file has 1048577 octets, the limit is 1048576; split it, or check that it is a "
+            "f: the file has 1048577 octets; the limit is 1048576; split it, or check that it is a "
             "Corefile");
 }
 

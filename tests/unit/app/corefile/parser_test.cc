@@ -1,7 +1,6 @@
 #include "app/corefile/parser.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,47 +10,10 @@
 
 #include "app/corefile/limits.h"
 #include "app/corefile/print.h"
+#include "tests/unit/app/folder.h"
 
 namespace clusterdns::app {
 namespace {
-
-namespace fs = std::filesystem;
-
-// A folder of files that is gone at the end of the test.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "corefile-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp failed";
-    path_ = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string write(const std::string& name, const std::string& text) const {
-    fs::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << text;
-    return (path_ / name).string();
-  }
-  [[nodiscard]] std::string operator/(const std::string& name) const {
-    return (path_ / name).string();
-  }
-  // `text` with the folder's path replaced by "DIR".
-  [[nodiscard]] std::string strip(std::string text) const {
-    for (auto at = text.find(path_.string()); at != std::string::npos;
-         at = text.find(path_.string())) {
-      text.replace(at, path_.string().size(), "DIR");
-    }
-    return text;
-  }
-
- private:
-  fs::path path_;
-};
 
 ParseOptions with(std::map<std::string, std::string> variables) {
   ParseOptions options;
@@ -222,9 +184,9 @@ TEST(Parser, ErrorsNameFileLineAndColumn) {
        "around it above; the '{' at Corefile:2:13 has no white space before it"},
       {".\nlog\n}", "Corefile:3:1: this '}' has no matching '{'; remove it"},
       {"{\n log\n}",
-       "Corefile:1:1: no zone stands before this '{'; write one, '.' is the root zone"},
+       "Corefile:1:1: there is no zone before this '{'; write one ('.' is the root zone)"},
       {"\"\" {\n log\n}",
-       "Corefile:1:4: the server block here has no zone; write one, '.' is the root zone"},
+       "Corefile:1:4: there is no zone before this '{'; write one ('.' is the root zone)"},
       {"a, {\n}",
        "Corefile:1:1: another zone is expected after the comma of 'a,'; write it, or "
        "remove the comma"},
@@ -247,28 +209,27 @@ TEST(Parser, ErrorsNameFileLineAndColumn) {
        "Corefile:3:1: 'b.org' is not a directive; with more than one server block each needs '{' "
        "and "
        "'}' around its directives"},
-      {"a:x {\n}", "Corefile:1:1: 'x' in 'a:x' is not a port; write a number from 0 to 65535"},
+      {"a:x {\n}",
+       "Corefile:1:1: 'x' in 'a:x' is not a valid port; write a number from 0 to 65535"},
       {"ok\n\n\"a\n", "Corefile:3:1: this '\"' is never closed; add the second '\"'"},
       {"(a b) {\n}",
        "Corefile:1:1: '(a' is not a zone; a snippet has one name in parentheses, "
-       "without blanks"},
+       "without spaces"},
       {"() {\n}",
-       "Corefile:1:1: '()' is not a snippet's name; write it like (common), without "
-       "blanks"},
-      {"(s)\nlog", "Corefile:1:1: the snippet 's' wants its lines between '{' and '}'"},
+       "Corefile:1:1: '()' is not a snippet's name; write it like (common), without spaces"},
+      {"(s)\nlog", "Corefile:1:1: the snippet 's' needs its lines between '{' and '}'"},
       {"(s) {\n}\n(s) {\n}",
        "Corefile:3:1: the snippet 's' was defined before at Corefile:1:1; "
        "rename one of them"},
       {". {\n  import\n}",
-       "Corefile:2:3: import wants a file, a pattern or a snippet; write one "
+       "Corefile:2:3: import needs a file, a pattern or a snippet; write one "
        "after it"},
-      {"import", "Corefile:1:1: import wants a file, a pattern or a snippet; write one after it"},
+      {"import", "Corefile:1:1: import needs a file, a pattern or a snippet; write one after it"},
       {"import a b",
        "Corefile:1:10: import takes one file, pattern or snippet; put 'b' on a line of "
        "its own"},
       {"import \"\"",
-       "Corefile:1:8: import of nothing; check the quotes, or the environment "
-       "variable"},
+       "Corefile:1:8: nothing to import; check the quotes or the environment variable"},
       {"import /*/*.txt",
        "Corefile:1:8: the pattern '/*/*.txt' has more than one '*' or '?', or a "
        "'['; CoreDNS takes one, use several imports"},
@@ -280,7 +241,7 @@ TEST(Parser, ErrorsNameFileLineAndColumn) {
        "snippet 'common'?"},
       {". {\n  import not/there\n}",
        "Corefile:2:10: no file 'not/there' and no snippet (not/there) above this line; check the "
-       "path, it starts at the folder of the file that imports"},
+       "path; it is relative to the folder of the importing file"},
       {"(a) {\n import a\n}\n. {\n import a\n}",
        "Corefile:2:2: (a) imports itself ((a) -> (a)); remove one of the imports (imported at "
        "Corefile:5:2)"},
@@ -294,6 +255,107 @@ TEST(Parser, ErrorsNameFileLineAndColumn) {
   }
 }
 
+// All that is wrong with `text`, a line each.
+std::string errors_of(std::string_view text, bool* whole = nullptr) {
+  Problems problems;
+  const Corefile corefile = parse_corefile(text, "Corefile", {}, problems);
+  if (whole != nullptr) *whole = corefile.whole;
+  std::string all;
+  for (const Problem& problem : problems.sorted()) all += to_string(problem) + "\n";
+  return all;
+}
+
+TEST(Parser, EveryErrorIsReported) {
+  bool whole = false;
+  EXPECT_EQ(
+      errors_of(R"(a..b {
+    cache
+    import nothing
+    import x y
+    "" z
+    log {
+    } errors
+    a.b
+}
+c:x, d {
+}
+d {
+}
+)",
+                &whole),
+      "Corefile:1:1: 'a..b' is not a zone: a label is empty; remove the extra dot\n"
+      "Corefile:3:12: no file 'nothing' and no snippet (nothing) above this line; check the "
+      "path; it is relative to the folder of the importing file\n"
+      "Corefile:4:14: import takes one file, pattern or snippet; put 'y' on a line of its own\n"
+      "Corefile:5:5: an empty word where a name is expected; check the quotes, or the "
+      "environment variable it came from\n"
+      "Corefile:7:7: 'errors' follows a '}'; start it on a new line\n"
+      "Corefile:8:5: 'a.b' is not a directive; is the '}' of the server block opened at "
+      "Corefile:1:6 missing above it?\n"
+      "Corefile:10:1: 'x' in 'c:x' is not a valid port; write a number from 0 to 65535\n"
+      "Corefile:12:1: dns://d.:53 is already served by another block, at Corefile:10:6; "
+      "merge the two, or give one of them another port or `bind`\n");
+  EXPECT_TRUE(whole);
+}
+
+TEST(Parser, BracesThatDoNotFitEndTheReport) {
+  bool whole = true;
+  // What follows could belong to anything.
+  EXPECT_EQ(errors_of("a..b {\n}\n. {\n  cache {\n}\nwhoami\n", &whole),
+            "Corefile:1:1: 'a..b' is not a zone: a label is empty; remove the extra dot\n"
+            "Corefile:3:3: this '{' is never closed; add the '}' that belongs to it\n");
+  EXPECT_FALSE(whole);
+}
+
+TEST(Parser, AnImportedFileWithBracesThatDoNotFitIsAProblemOfItsOwn) {
+  const Folder folder;
+  folder.write("bad", "cache {\n");
+  folder.write("Corefile", ". {\n  import bad\n  import gone\n}\n");
+  EXPECT_EQ(error_of_file(folder, "Corefile"),
+            "DIR/bad:1:7: this '{' is never closed; add the '}' that belongs to it (imported at "
+            "DIR/Corefile:2:3)\n"
+            "DIR/Corefile:3:10: no file 'DIR/gone' and no snippet (gone) above this line; check "
+            "the path; it is relative to the folder of the importing file");
+}
+
+TEST(Parser, AMistakeInASnippetIsReportedOnce) {
+  EXPECT_EQ(errors_of("(s) {\n  import gone\n}\n. {\n  import s\n  import s\n}\n"),
+            "Corefile:2:10: no file 'gone' and no snippet (gone) above this line; check the path; "
+            "it is relative to the folder of the importing file (imported at Corefile:5:3)\n");
+}
+
+TEST(Parser, ReportsAreBounded) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "a..b {\n}\n";
+  Problems problems;
+  static_cast<void>(parse_corefile(text, "Corefile", {}, problems));
+  EXPECT_EQ(problems.errors(), 1000U);
+  EXPECT_EQ(problems.sorted().size(), kMaxProblems);
+  const std::string error = error_of(text);
+  EXPECT_EQ(error.substr(error.rfind('\n')), "\nand 900 more errors");
+}
+
+TEST(Parser, WordsOfADirectiveKnowWhatTheyAreAbout) {
+  const auto corefile =
+      parse(". {\n  forward . 192.0.2.1 {\n    max_fails 1\n    a b {\n c d\n }\n  }\n}");
+  const Directive& forward = corefile.blocks.at(0).directives.at(0);
+  EXPECT_EQ(forward.args.at(1).at.subject, "forward");
+  EXPECT_EQ(forward.block.at(0).args.at(0).at.subject, "forward: max_fails");
+  EXPECT_EQ(forward.block.at(1).block.at(0).args.at(0).at.subject, "forward: a");
+}
+
+TEST(Parser, FilesOfAnotherMachineAreNotMissed) {
+  ParseOptions options;
+  options.elsewhere = true;
+  Problems problems;
+  const Corefile corefile =
+      parse_corefile("import /nowhere/*.server\n. {\n  import /nowhere/file\n  log\n}\n",
+                     "Corefile", options, problems);
+  EXPECT_FALSE(problems.has_errors());
+  EXPECT_TRUE(corefile.warnings.empty());
+  EXPECT_EQ(print_corefile(corefile), ". {\n    log\n}\n");
+}
+
 TEST(Parser, DepthIsLimited) {
   std::string deep = ". {\n";
   for (std::size_t i = 0; i < kMaxBlockDepth; ++i) deep += "x {\n";
@@ -301,7 +363,7 @@ TEST(Parser, DepthIsLimited) {
   for (std::size_t i = 0; i <= kMaxBlockDepth; ++i) closed += "}\n";
   EXPECT_EQ(error_of(closed), "no error");
   EXPECT_EQ(error_of(deep + "x {\n" + closed),
-            "Corefile:34:3: more than 32 blocks inside each other; look for a missing '}'");
+            "Corefile:34:3: blocks are nested more than 32 deep; look for a missing '}'");
 }
 
 TEST(Parser, SnippetsThatMultiplyAreStopped) {
@@ -319,22 +381,22 @@ TEST(Parser, SnippetsThatMultiplyAreStopped) {
 TEST(Parser, TwoBlocksMayNotServeTheSame) {
   EXPECT_EQ(
       error_of("a {\n}\nb A.:53 {\n}"),
-      "Corefile:3:3: dns://a.:53 is served by another block already, at Corefile:1:1; join the "
-      "two, or give one another port or `bind`");
+      "Corefile:3:3: dns://a.:53 is already served by another block, at Corefile:1:1; merge the "
+      "two, or give one of them another port or `bind`");
   EXPECT_EQ(
       error_of("a a {\n}"),
-      "Corefile:1:3: dns://a.:53 is served by another block already, at Corefile:1:1; join the "
-      "two, or give one another port or `bind`");
+      "Corefile:1:3: dns://a.:53 is already served by another block, at Corefile:1:1; merge the "
+      "two, or give one of them another port or `bind`");
   ParseOptions options;
   options.dns_port = 1053;
   EXPECT_EQ(error_of("a {\n}\na:53 {\n}", options), "no error");
   EXPECT_EQ(error_of("a {\n}\na:1053 {\n}", options),
-            "Corefile:3:1: dns://a.:1053 is served by another block already, at Corefile:1:1; join "
-            "the two, or give one another port or `bind`");
+            "Corefile:3:1: dns://a.:1053 is already served by another block, at Corefile:1:1; "
+            "merge the two, or give one of them another port or `bind`");
   EXPECT_EQ(error_of("a {\n}\ntls://a {\n}\nhttps://a {\n}\n b {\n}"), "no error");
   EXPECT_EQ(error_of("tls://a {\n}\ntls://a:853 {\n}"),
-            "Corefile:3:1: tls://a.:853 is served by another block already, at Corefile:1:1; join "
-            "the two, or give one another port or `bind`");
+            "Corefile:3:1: tls://a.:853 is already served by another block, at Corefile:1:1; "
+            "merge the two, or give one of them another port or `bind`");
   EXPECT_EQ(error_of("10.0.0.0/24 {\n}\n0.0.10.in-addr.arpa {\n}").substr(0, 13), "Corefile:3:1:");
 }
 
@@ -364,12 +426,11 @@ TEST(Parser, EnvironmentIsReplaced) {
 TEST(Parser, AnUnsetVariableLeavesNothingAndAWarning) {
   const Corefile corefile = parse("{$ZONE} . {\n  forward . {$UP}\n}", with({}));
   EXPECT_EQ(print_corefile(corefile), ". {\n    forward . \"\"\n}\n");
-  EXPECT_EQ(
-      warnings_of(corefile),
-      (Strings{"Corefile:1:1: the environment variable 'ZONE' is not set; nothing stands in "
-               "its place",
-               "Corefile:2:13: the environment variable 'UP' is not set; nothing stands in its "
-               "place"}));
+  EXPECT_EQ(warnings_of(corefile),
+            (Strings{"Corefile:1:1: the environment variable 'ZONE' is not set; it is replaced "
+                     "by nothing",
+                     "Corefile:2:13: the environment variable 'UP' is not set; it is replaced by "
+                     "nothing"}));
 }
 
 TEST(Parser, WhatTheEnvironmentGivesIsNeverSyntax) {
@@ -475,8 +536,8 @@ TEST(Parser, ErrorsInImportedFilesTellHowTheyWereReached) {
             "from DIR/Corefile:1:1)");
   folder.write("lines", "a.org:53 {\n}\n");
   EXPECT_EQ(error_of_file(folder, "Corefile"),
-            "DIR/lines:1:1: 'a.org:53' is not a directive; import files with server blocks outside "
-            "the server blocks (imported at DIR/blocks:2:3, from DIR/Corefile:1:1)");
+            "DIR/lines:1:1: 'a.org:53' is not a directive; import files with server blocks "
+            "outside of server blocks (imported at DIR/blocks:2:3, from DIR/Corefile:1:1)");
 }
 
 TEST(Parser, FilesThatImportThemselvesAreReported) {
@@ -504,7 +565,7 @@ TEST(Parser, ImportDepthIsLimited) {
   EXPECT_EQ(error_of_file(folder, "f8"), "no error");
   const std::string error = error_of_file(folder, "f0");
   EXPECT_EQ(error.substr(0, error.find(" (")),
-            "DIR/f32:1:1: more than 32 imports inside each other; import the last one directly");
+            "DIR/f32:1:1: imports are nested more than 32 deep; import the last one directly");
 }
 
 TEST(Parser, FilesThatCannotBeRead) {
@@ -512,9 +573,10 @@ TEST(Parser, FilesThatCannotBeRead) {
   EXPECT_EQ(error_of_file(folder, "Corefile"),
             "DIR/Corefile: cannot open 'DIR/Corefile': No such file or directory; check the path");
   folder.write("sub/x", "");
-  EXPECT_EQ(error_of_file(folder, "sub"),
-            "DIR/sub: 'DIR/sub' is a folder; name a file in it, or "
-            "'DIR/sub/*' in an import");
+  EXPECT_EQ(
+      error_of_file(folder, "sub"),
+      "DIR/sub: 'DIR/sub' is a folder; name a file in it, or "
+      "'DIR/sub/*' in an import; manifests in it are served by `clusterdns serve -m DIR/sub`");
   folder.write("Corefile", "\nimport sub\n");
   EXPECT_EQ(error_of_file(folder, "Corefile"),
             "DIR/Corefile:2:8: 'DIR/sub' is a folder; name a file in it, or 'DIR/sub/*' in an "

@@ -37,7 +37,7 @@ TEST(Suggest, NearestWord) {
 TEST(Suggest, Text) {
   EXPECT_EQ(suggestion("serach", kWords), "did you mean 'search'?");
   EXPECT_EQ(suggestion("dnssec", kWords),
-            "known are: errors, forward, kubernetes, loadbalance, log, search");
+            "choose from: errors, forward, kubernetes, loadbalance, log, search");
 }
 
 }  // namespace

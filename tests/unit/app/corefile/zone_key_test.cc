@@ -51,7 +51,7 @@ TEST(ZoneKey, Schemes) {
   EXPECT_EQ(keys("QUIC://."), "quic://.");
   EXPECT_EQ(keys("htps://."), "unknown scheme 'htps'; did you mean 'https'?");
   EXPECT_EQ(keys("gopher://."),
-            "unknown scheme 'gopher'; known are: dns, tls, https, grpc, https3, quic");
+            "unknown scheme 'gopher'; choose from: dns, tls, https, grpc, https3, quic");
 }
 
 TEST(ZoneKey, DefaultPorts) {
@@ -95,33 +95,35 @@ TEST(ZoneKey, NetworksBecomeReverseZones) {
 }
 
 TEST(ZoneKey, Errors) {
-  EXPECT_EQ(keys(":53"), "':53' names no zone; for the root zone write '.:53'");
-  EXPECT_EQ(keys("dns://"), "'dns://' names no zone; for the root zone write '.'");
+  EXPECT_EQ(keys(":53"), "':53' has no zone; for the root zone write '.:53'");
+  EXPECT_EQ(keys("dns://"), "'dns://' has no zone; for the root zone write '.'");
   EXPECT_EQ(keys(".:"), "'.:' has no port after ':'; write one, as in '.:53'");
-  EXPECT_EQ(keys(".:dns"), "'dns' in '.:dns' is not a port; write a number from 0 to 65535");
-  EXPECT_EQ(keys(".:65536"), "'65536' in '.:65536' is not a port; write a number from 0 to 65535");
-  EXPECT_EQ(keys(".:-1"), "'-1' in '.:-1' is not a port; write a number from 0 to 65535");
+  EXPECT_EQ(keys(".:dns"), "'dns' in '.:dns' is not a valid port; write a number from 0 to 65535");
+  EXPECT_EQ(keys(".:65536"),
+            "'65536' in '.:65536' is not a valid port; write a number from 0 to 65535");
+  EXPECT_EQ(keys(".:-1"), "'-1' in '.:-1' is not a valid port; write a number from 0 to 65535");
   EXPECT_EQ(keys("10.0.0.0/33"),
             "'10.0.0.0/33' is not a network; write it like 10.0.0.0/16 or fd00:10::/64");
   EXPECT_EQ(keys("10.0/16"),
             "'10.0/16' is not a network; write it like 10.0.0.0/16 or fd00:10::/64");
   EXPECT_EQ(keys("fd00::1"),
             "'fd00::1' is not a zone; for the reverse zone of the address write fd00::1/128");
-  EXPECT_EQ(keys("a..b"), "'a..b' is not a zone: a label is empty; remove the surplus dot");
-  EXPECT_EQ(keys(".a"), "'.a' is not a zone: a label is empty; remove the surplus dot");
+  EXPECT_EQ(keys("a..b"), "'a..b' is not a zone: a label is empty; remove the extra dot");
+  EXPECT_EQ(keys(".a"), "'.a' is not a zone: a label is empty; remove the extra dot");
   EXPECT_EQ(keys("a b"),
-            "'a b' is not a zone: it has white space or control characters; write one zone a word");
+            "'a b' is not a zone: it has white space or control characters; write each zone as "
+            "one word");
   EXPECT_EQ(keys("b\xC3\xBC"
                  "cher.example"),
             "'b\xC3\xBC"
             "cher.example' is not a zone: it has letters outside ASCII; write the name "
             "in its xn-- form");
   EXPECT_EQ(keys("a\\"),
-            "'a\\' is not a zone: '\\' wants three digits or one other character "
-            "after it");
+            "'a\\' is not a zone: '\\' must be followed by three digits or one "
+            "other character");
   EXPECT_EQ(keys("a\\12"),
-            "'a\\12' is not a zone: '\\' wants three digits or one other character "
-            "after it");
+            "'a\\12' is not a zone: '\\' must be followed by three digits or one "
+            "other character");
 }
 
 TEST(ZoneKey, LengthLimits) {
@@ -137,7 +139,7 @@ TEST(ZoneKey, LengthLimits) {
 
 TEST(ZoneKey, AnAddressAsAZoneIsSuspicious) {
   EXPECT_EQ(keys("127.0.0.1:53"),
-            "dns://127.0.0.1.:53 warning: '127.0.0.1' is taken for a name; to listen on an address "
+            "dns://127.0.0.1.:53 warning: '127.0.0.1' is read as a name; to listen on an address "
             "write `bind 127.0.0.1` in the block, for its reverse zone write 127.0.0.1/32");
 }
 
@@ -147,6 +149,36 @@ TEST(ZoneKey, ZonesOfDirectives) {
             (std::vector<std::string>{"0.10.in-addr.arpa.", "1.10.in-addr.arpa."}));
   EXPECT_THROW(static_cast<void>(parse_zone("", kHere)), ConfigError);
   EXPECT_THROW(static_cast<void>(parse_zone("a:53", kHere)), ConfigError);
+}
+
+std::string zone_error(std::string_view text) {
+  try {
+    static_cast<void>(parse_zone(text, kHere));
+  } catch (const ConfigError& e) {
+    return e.message();
+  }
+  return "no error";
+}
+
+// `cache -5`, `forward 192.0.2.1 192.0.2.2`, `cache example.org 30`: taken for names they would
+// match nothing, and nobody would say so.
+TEST(ZoneKey, NumbersAndAddressesAreNoZones) {
+  for (const char* text :
+       {"0", "5", "-5", "+5", "5.5", "30s", "1d", "100ms", "50%", "0x10", "30.", "-1h"}) {
+    EXPECT_EQ(zone_error(text),
+              "'" + std::string(text) + "' is not a zone, where one is expected; write a name")
+        << text;
+  }
+  EXPECT_EQ(zone_error("192.0.2.1"),
+            "'192.0.2.1' is an address where a zone is expected; write '.' for the root zone, or "
+            "192.0.2.1/32 for the reverse zone of the address");
+  for (const char* text : {"360.cn", "1.example", "4x", "10.in-addr.arpa", "s", "m", "-x", "1e3",
+                           "0.0.10.in-addr.arpa.", "5s.test", "192.0.2.1."}) {
+    EXPECT_EQ(zone_error(text), "no error") << text;
+  }
+  EXPECT_EQ(keys("1053"), "'1053' is not a zone; for a port write '.:1053'");
+  EXPECT_EQ(keys("30s"), "'30s' is not a zone; for a port write '.:53'");
+  EXPECT_EQ(keys("10.0.0.0/8"), "dns://10.in-addr.arpa.");
 }
 
 TEST(ZoneKey, ReverseZones) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <thread>
 
 #include "dns/query/encoder.h"
@@ -28,19 +29,30 @@ class AnswerCacheTest : public ::testing::Test {
     Query query;
   };
 
-  AnswerCacheTest() { options_.zones.emplace_back(); }
+  AnswerCacheTest() { options_.zones.add(Name()); }
 
   AnswerCache& cache() {
     if (!cache_) cache_ = std::make_unique<AnswerCache>(options_, reclaim_);
     return *cache_;
   }
 
+  static const AnswerCache::Entry* store_in(AnswerCache& cache, const Query& query,
+                                            std::span<const std::uint8_t> reply, std::int64_t now,
+                                            unsigned worker) {
+    ReplyRecords records(query.name());
+    (void)records.read(reply, {query.qtype, query.dnssec_ok, {}}, {});
+    const std::uint16_t flags = load_u16(reply.data() + 2);
+    return cache.store(CacheQuestion(query), {flags, static_cast<std::uint16_t>(flags & 0xF), {}},
+                       records, now, worker);
+  }
   bool store(const Ask& ask, const std::function<void(Message&)>& change) {
     const Question question(ask);
     Message reply = reply_to(question.octets);
+    reply.has_opt = false;
     change(reply);
-    if (!cache().takes(question.query)) return false;
-    return cache().store(question.query, write_message(reply, kMaxMessageSize), now_, 0) != nullptr;
+    if (!cache().takes(CacheQuestion(question.query))) return false;
+    return store_in(cache(), question.query, write_message(reply, kMaxMessageSize), now_, 0) !=
+           nullptr;
   }
   bool store_a(const std::string& owner, std::uint32_t ttl = 60) {
     return store({.qname = owner}, [&](Message& reply) {
@@ -48,15 +60,23 @@ class AnswerCacheTest : public ::testing::Test {
     });
   }
 
+  static std::vector<std::string> lines_of(const std::vector<Record>& section) {
+    std::vector<std::string> lines;
+    for (const Record& record : section) {
+      lines.push_back(record.owner.to_text() + " " + rdata_to_text(record.type, record.rdata));
+    }
+    return lines;
+  }
+
   // What is answered from the cache, within `limit` octets.
   std::optional<Message> find(const Ask& ask, std::size_t limit = kMaxMessageSize) {
     const Question question(ask);
-    if (!cache().takes(question.query)) return std::nullopt;
-    const auto* const entry = cache().find(question.query, now_, 0);
+    if (!cache().takes(CacheQuestion(question.query))) return std::nullopt;
+    const auto* const entry = cache().find(CacheQuestion(question.query), now_, 0);
     if (entry == nullptr) return std::nullopt;
     Answer answer;
     answer.reset(question.query.lower.data(), question.query.qname_size);
-    cache().fill(*entry, question.query, now_, answer);
+    cache().fill(*entry, question.query, now_, rotate_, answer);
     Octets out(kMaxMessageSize);
     out.resize(encode_answer(question.query, answer, kDefaultUdpSize, out.data(), limit));
     auto message = read_message(out);
@@ -68,14 +88,32 @@ class AnswerCacheTest : public ::testing::Test {
   ReclaimDomain reclaim_{1};
   std::unique_ptr<AnswerCache> cache_;
   std::int64_t now_ = 1000 * kSecond;
+  bool rotate_ = false;
 };
+
+TEST_F(AnswerCacheTest, WhatIsTooLargeIsNotKept) {
+  // In texts of 200 octets, with their owner and all else 213.
+  const auto kept = [&](std::size_t octets) {
+    const std::string owner = "n" + std::to_string(octets) + ".example";
+    return store({.qname = owner, .type = RRType::TXT}, [&](Message& reply) {
+      for (std::size_t i = 0; i < octets / 213; ++i) {
+        Record record = a_record(owner, "192.0.2.1", 60);
+        record.type = RRType::TXT;
+        record.rdata.assign(201, static_cast<std::uint8_t>(i));
+        record.rdata[0] = 200;
+        reply.answer.push_back(record);
+      }
+    });
+  };
+  EXPECT_TRUE(kept(AnswerCache::kMaxCachedMessage - 400));
+  EXPECT_FALSE(kept(AnswerCache::kMaxCachedMessage + 400));
+}
 
 TEST_F(AnswerCacheTest, KeepsAnAnswerForItsTtlAndCountsDown) {
   ASSERT_TRUE(store_a("example.com", 60));
   auto answer = find({.qname = "example.com"});
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->answer.at(0).ttl, 60u);
-  EXPECT_EQ(answer->flags & kFlagRA, kFlagRA);
   now_ += 59 * kSecond;
   answer = find({.qname = "example.com"});
   ASSERT_TRUE(answer);
@@ -120,16 +158,17 @@ TEST_F(AnswerCacheTest, AuthenticDataIsForThoseWhoAskForIt) {
 }
 
 TEST_F(AnswerCacheTest, WhatIsNotTakenAtAll) {
-  const auto taken = [&](const Ask& ask) { return cache().takes(Question(ask).query); };
+  const auto taken = [&](const Ask& ask) {
+    const Question question(ask);
+    return cache().takes(CacheQuestion(question.query));
+  };
   EXPECT_TRUE(taken({.qname = "example.com"}));
   EXPECT_FALSE(taken({.qname = "example.com", .flags = 0}));  // what the upstream itself holds
   EXPECT_FALSE(taken({.qname = "example.com", .type = RRType::ANY}));
   EXPECT_FALSE(taken({.qname = "example.com", .type = RRType::AXFR}));
-  // A client's subnet behind a cookie: RFC 7871, RFC 7873.
-  const Octets cookie{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+  // Options are between the client and us; none of them decides what the answer is.
   const Octets subnet{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2};
-  EXPECT_TRUE(taken({.qname = "example.com", .edns = true, .options = cookie}));
-  EXPECT_FALSE(taken({.qname = "example.com", .edns = true, .options = subnet}));
+  EXPECT_TRUE(taken({.qname = "example.com", .edns = true, .options = subnet}));
 }
 
 TEST_F(AnswerCacheTest, OnlyTheZonesNamed) {
@@ -143,17 +182,36 @@ TEST_F(AnswerCacheTest, OnlyTheZonesNamed) {
 TEST_F(AnswerCacheTest, TtlsAreBoundBothWays) {
   options_.success.max_ttl = 30;
   ASSERT_TRUE(store_a("long.example", 3600));
-  ASSERT_TRUE(store_a("short.example", 0));
+  ASSERT_TRUE(store_a("short.example", 1));
   EXPECT_EQ(find({.qname = "long.example"})->answer.at(0).ttl, 30u);
   EXPECT_EQ(find({.qname = "short.example"})->answer.at(0).ttl, 5u);
 }
 
-TEST_F(AnswerCacheTest, ATtlOfNoughtIsNotKeptWithoutAMinimum) {
-  options_.success.min_ttl = 0;
-  EXPECT_FALSE(store_a("example.com", 0));
-  EXPECT_TRUE(store_a("example.com", 1));
-  // RFC 2181 section 8: the top bit makes it nought.
-  EXPECT_FALSE(store_a("example.net", 0x80000001));
+// Who says 0 does not want it to be kept, and no minimum changes that.
+TEST_F(AnswerCacheTest, ATtlOfNoughtIsNotKept) {
+  for (const std::uint32_t least : {0u, 5u, 120u}) {
+    cache_.reset();
+    options_.success.min_ttl = options_.denial.min_ttl = least;
+    EXPECT_FALSE(store_a("example.com", 0));
+    EXPECT_TRUE(store_a("example.com", 1));
+    // RFC 2181 section 8: the top bit makes it nought.
+    EXPECT_FALSE(store_a("example.net", 0x80000001));
+    for (const bool ttl_is_nought : {true, false}) {
+      EXPECT_FALSE(store({.qname = "nowhere.example"}, [&](Message& reply) {
+        reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+        Record soa = soa_record("example");
+        soa.ttl = ttl_is_nought ? 0 : 60;
+        store_u32(soa.rdata.data() + soa.rdata.size() - 4, ttl_is_nought ? 60 : 0);
+        reply.authority.push_back(soa);
+      }));
+    }
+  }
+}
+
+TEST_F(AnswerCacheTest, NothingIsKeptForMoreThanAWeek) {
+  options_.success.max_ttl = options_.denial.max_ttl = 0x7FFFFFFF;
+  ASSERT_TRUE(store_a("example.com", 0x7FFFFFFF));
+  EXPECT_EQ(find({.qname = "example.com"})->answer.at(0).ttl, 7u * 24 * 3600);
 }
 
 // CoreDNS reports the size of responses before compression.
@@ -161,14 +219,13 @@ TEST_F(AnswerCacheTest, TheSizeWithoutCompressionIsKnown) {
   ASSERT_TRUE(store({.qname = "www.example"}, [](Message& reply) {
     reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example", 300));
     reply.answer.push_back(a_record("host.example", "192.0.2.1", 20));
-    reply.authority.push_back(name_record("example", RRType::NS, "ns.example"));
   }));
   const Question question({.qname = "www.example"});
-  const auto* const entry = cache().find(question.query, now_, 0);
+  const auto* const entry = cache().find(CacheQuestion(question.query), now_, 0);
   ASSERT_NE(entry, nullptr);
   Answer answer;
   answer.reset(question.query.lower.data(), question.query.qname_size);
-  cache().fill(*entry, question.query, now_, answer);
+  cache().fill(*entry, question.query, now_, false, answer);
   Octets out(kMaxMessageSize);
   out.resize(encode_answer(question.query, answer, kDefaultUdpSize, out.data(), kMaxMessageSize));
   EXPECT_EQ(answer.plain_size, plain_size(out));
@@ -208,26 +265,68 @@ TEST_F(AnswerCacheTest, NegativeAnswers) {
 }
 
 TEST_F(AnswerCacheTest, AliasThatLeadsToNothing) {
-  // With the SOA it is a negative answer, without one the upstream stopped half-way.
-  const auto alias = [](bool soa) {
-    return [soa](Message& reply) {
-      reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example"));
-      if (soa) reply.authority.push_back(soa_record("example"));
-    };
-  };
-  EXPECT_FALSE(store({.qname = "www.example"}, alias(false)));
-  EXPECT_TRUE(store({.qname = "www.example"}, alias(true)));
+  ASSERT_TRUE(store({.qname = "www.example"}, [](Message& reply) {
+    reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example"));
+    reply.authority.push_back(soa_record("example"));
+  }));
   EXPECT_EQ(cache().entries(CacheKind::Denial), 1u);
 }
 
-TEST_F(AnswerCacheTest, NXDomainWithoutSoaIsKeptShortly) {
-  ASSERT_TRUE(store({.qname = "nowhere.example"}, [](Message& reply) {
-    reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+// The alias is kept, what it leads to is not known from it.
+TEST_F(AnswerCacheTest, AliasesThatLeadOnAreMarked) {
+  ASSERT_TRUE(store({.qname = "www.example"}, [](Message& reply) {
+    reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example", 300));
   }));
-  now_ += 4 * kSecond;
-  EXPECT_TRUE(find({.qname = "nowhere.example"}));
-  now_ += kSecond;
-  EXPECT_FALSE(find({.qname = "nowhere.example"}));
+  ASSERT_TRUE(store_a("other.example"));
+  for (const auto& [qname, leads_on] : {std::pair{"www.example", true}, {"other.example", false}}) {
+    const Question question({.qname = qname});
+    const auto* const entry = cache().find(CacheQuestion(question.query), now_, 0);
+    ASSERT_NE(entry, nullptr);
+    EXPECT_EQ(AnswerCache::leads_on(*entry), leads_on);
+  }
+}
+
+// RFC 2308 section 5: "SHOULD NOT be cached". A few seconds spare the upstream, and no minimum
+// makes more of them.
+TEST_F(AnswerCacheTest, NegativeAnswersWithoutAnSoaAreKeptShortly) {
+  options_.success.min_ttl = options_.denial.min_ttl = 120;
+  const auto alias = [](Message& reply) {
+    reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example", 300));
+  };
+  const std::vector<std::pair<const char*, std::function<void(Message&)>>> cases{
+      {"NXDOMAIN",
+       [](Message& reply) { reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain); }},
+      {"NODATA", [](Message&) {}},
+      {"alias into nothing, NXDOMAIN",
+       [&](Message& reply) {
+         alias(reply);
+         reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+       }},
+      {"SOA of another zone",
+       [](Message& reply) { reply.authority.push_back(soa_record("example.net")); }},
+      {"SOA of the alias's zone alone",
+       [](Message& reply) {
+         reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+         reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example.net", 300));
+         reply.authority.push_back(soa_record("example"));
+       }},
+      {"referral", [](Message& reply) {
+         reply.authority.push_back(name_record("example", RRType::NS, "ns.example", 300));
+       }}};
+  for (const auto& [what, change] : cases) {
+    SCOPED_TRACE(what);
+    ASSERT_TRUE(store({.qname = "www.example"}, change));
+    now_ += 4 * kSecond;
+    EXPECT_TRUE(find({.qname = "www.example"}));
+    now_ += kSecond;
+    EXPECT_FALSE(find({.qname = "www.example"}));
+  }
+  // As long as it says, when that is less.
+  ASSERT_TRUE(store({.qname = "www.example"}, [](Message& reply) {
+    reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+    reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example", 2));
+  }));
+  EXPECT_EQ(find({.qname = "www.example"})->answer.at(0).ttl, 2u);
 }
 
 TEST_F(AnswerCacheTest, FailuresAreKeptAsLongAsConfigured) {
@@ -256,42 +355,87 @@ TEST_F(AnswerCacheTest, RepliesThatAreNotKept) {
   EXPECT_FALSE(store({.qname = "example.com"}, [](Message& reply) {
     reply.rcode = static_cast<std::uint16_t>(Rcode::Refused);
   }));
-  EXPECT_FALSE(store({.qname = "example.com"}, [&](Message& reply) {
-    a(reply);
-    reply.qname = name("example.net");
-  }));
   // Octets behind the last record, or records that are not there.
   const Question question({.qname = "example.com"});
   Message reply = reply_to(question.octets);
   a(reply);
   Octets octets = write_message(reply, kMaxMessageSize);
   octets.push_back(0);
-  EXPECT_EQ(cache().store(question.query, octets, now_, 0), nullptr);
+  EXPECT_EQ(store_in(cache(), question.query, octets, now_, 0), nullptr);
   octets.pop_back();
-  for (std::size_t size = 0; size < octets.size(); ++size) {
-    EXPECT_EQ(cache().store(question.query, {octets.data(), size}, now_, 0), nullptr) << size;
+  for (std::size_t size = 4; size < octets.size(); ++size) {
+    EXPECT_EQ(store_in(cache(), question.query, {octets.data(), size}, now_, 0), nullptr) << size;
   }
-  EXPECT_NE(cache().store(question.query, octets, now_, 0), nullptr);
+  EXPECT_NE(store_in(cache(), question.query, octets, now_, 0), nullptr);
 }
 
-TEST_F(AnswerCacheTest, OptIsNotKept) {
-  const Ask with{.qname = "example.com", .edns = true};
-  ASSERT_TRUE(store(with, [](Message& reply) {
+// What others are called does not belong to the answer, and is not in the cache either.
+TEST_F(AnswerCacheTest, RecordsOfOthersAreNotKept) {
+  const auto victim = a_record("victim.example", "192.0.2.66");
+  ASSERT_TRUE(store({.qname = "example.com"}, [&](Message& reply) {
+    reply.answer.push_back(victim);
     reply.answer.push_back(a_record("example.com", "192.0.2.1"));
-    reply.additional.push_back(a_record("ns.example.com", "192.0.2.2"));
-    reply.has_opt = true;
-    reply.opt_udp_size = 4096;
-    reply.opt_options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+    reply.authority.push_back(name_record("example.com", RRType::NS, "victim.example"));
+    reply.additional.push_back(victim);
   }));
+  const auto answer = find({.qname = "example.com"});
+  EXPECT_EQ(lines_of(answer->answer), std::vector<std::string>{"example.com. 192.0.2.1"});
+  EXPECT_TRUE(answer->authority.empty());
+  EXPECT_TRUE(answer->additional.empty());
+  EXPECT_FALSE(
+      store({.qname = "example.com"}, [&](Message& reply) { reply.answer.push_back(victim); }));
+}
+
+// The next record comes first each time, and everything else stands where it stood.
+TEST_F(AnswerCacheTest, AddressesTakeTurns) {
+  rotate_ = true;
+  ASSERT_TRUE(store({.qname = "www.example"}, [](Message& reply) {
+    reply.answer.push_back(name_record("www.example", RRType::CNAME, "host.example", 300));
+    for (int i = 1; i <= 3; ++i) {
+      reply.answer.push_back(a_record("host.example", "192.0.2." + std::to_string(i), 300));
+    }
+  }));
+  for (int turn = 0; turn < 7; ++turn) {
+    const auto answer = find({.qname = "www.example"});
+    ASSERT_TRUE(answer);
+    ASSERT_EQ(answer->answer.size(), 4u);
+    EXPECT_EQ(answer->answer[0].type, RRType::CNAME);
+    for (int i = 0; i < 3; ++i) {
+      const Record& record = answer->answer[static_cast<std::size_t>(i) + 1];
+      EXPECT_EQ(record.owner.to_text(), "host.example.");
+      EXPECT_EQ(record.rdata[3], (turn + i) % 3 + 1) << turn;
+      EXPECT_EQ(record.ttl, 300u);
+    }
+  }
+  rotate_ = false;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(find({.qname = "www.example"})->answer[1].rdata[3], 1);
+}
+
+TEST_F(AnswerCacheTest, ExtendedErrorsAreKept) {
+  const Question question({.qname = "bogus.example", .edns = true});
+  Message reply = reply_to(question.octets);
+  reply.has_opt = false;
+  reply.rcode = static_cast<std::uint16_t>(Rcode::ServFail);
+  const Octets octets = write_message(reply, kMaxMessageSize);
+  ReplyRecords records(question.query.name());
+  (void)records.read(octets, {question.query.qtype, false, {}}, {});
+  ASSERT_NE(cache().store(CacheQuestion(question.query), {kFlagQR, 2, 6}, records, now_, 0),
+            nullptr);
+  const auto answer = find({.qname = "bogus.example", .edns = true});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->rcode, 2);
+  EXPECT_EQ(answer->opt_options, (Octets{0, 15, 0, 2, 0, 6}));
+}
+
+TEST_F(AnswerCacheTest, EachClientGetsAnOptOfItsOwn) {
+  ASSERT_TRUE(store_a("example.com"));
   const auto plain = find({.qname = "example.com"});
   ASSERT_TRUE(plain);
   EXPECT_FALSE(plain->has_opt);
-  EXPECT_EQ(plain->additional.size(), 1u);
-  const auto edns = find(with);
+  const auto edns = find({.qname = "example.com", .edns = true});
   ASSERT_TRUE(edns);
   EXPECT_TRUE(edns->has_opt);
   EXPECT_EQ(edns->opt_udp_size, kDefaultUdpSize);
-  EXPECT_TRUE(edns->opt_options.empty());
 }
 
 TEST_F(AnswerCacheTest, KeepTtl) {
@@ -319,32 +463,57 @@ TEST_F(AnswerCacheTest, WhatDoesNotFitIsCutAtARecord) {
     for (int i = 0; i < 100; ++i) {
       reply.answer.push_back(a_record("many.example", "192.0.2." + std::to_string(i)));
     }
-    reply.authority.push_back(name_record("example", RRType::NS, "ns.example"));
   }));
-  const auto cut = find({.qname = "many.example"}, kMaxUdpWithoutEdns);
-  ASSERT_TRUE(cut);
-  EXPECT_EQ(cut->flags & kFlagTC, kFlagTC);
-  // Header, question, then 16 octets a record.
-  EXPECT_EQ(cut->answer.size(), (512u - 12 - 18) / 16);
-  EXPECT_TRUE(cut->authority.empty());
+  rotate_ = true;
+  std::set<int> seen;
+  for (int turn = 0; turn < 100; ++turn) {
+    const auto cut = find({.qname = "many.example"}, kMaxUdpWithoutEdns);
+    ASSERT_TRUE(cut);
+    EXPECT_EQ(cut->flags & kFlagTC, kFlagTC);
+    // Header, question, then 16 octets a record, beginning with the next each time.
+    ASSERT_EQ(cut->answer.size(), (512u - 12 - 18) / 16);
+    for (std::size_t i = 0; i < cut->answer.size(); ++i) {
+      EXPECT_EQ(cut->answer[i].rdata[3], (static_cast<std::size_t>(turn) + i) % 100);
+      seen.insert(cut->answer[i].rdata[3]);
+    }
+  }
+  EXPECT_EQ(seen.size(), 100u);
   const auto whole = find({.qname = "many.example"});
   EXPECT_EQ(whole->flags & kFlagTC, 0);
   EXPECT_EQ(whole->answer.size(), 100u);
+}
+
+// A negative answer without its SOA is worth asking again over TCP.
+TEST_F(AnswerCacheTest, AnSoaThatDoesNotFitIsToldByTc) {
+  const auto long_name = [](char c) {
+    return std::string(60, c) + "." + std::string(60, c) + ".example";
+  };
+  const Ask ask{.qname = long_name('a')};
+  ASSERT_TRUE(store(ask, [&](Message& reply) {
+    for (char c = 'a'; c < 'd'; ++c) {
+      reply.answer.push_back(
+          name_record(long_name(c), RRType::CNAME, long_name(static_cast<char>(c + 1)), 20));
+    }
+    reply.authority.push_back(soa_record("example"));
+  }));
+  const auto whole = find(ask);
+  ASSERT_TRUE(whole);
   EXPECT_EQ(whole->authority.size(), 1u);
-  // The answer alone fits: what else there was is not worth TCP.
-  const auto alone = find({.qname = "many.example"}, 12 + 18 + 1600);
-  EXPECT_EQ(alone->flags & kFlagTC, 0);
-  EXPECT_EQ(alone->answer.size(), 100u);
-  EXPECT_TRUE(alone->authority.empty());
+  const auto cut = find(ask, 570);
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->answer.size(), 3u);
+  EXPECT_TRUE(cut->authority.empty());
+  EXPECT_EQ(cut->flags & kFlagTC, kFlagTC);
 }
 
 TEST_F(AnswerCacheTest, AMessageForWhoAskedOnBehalfOfAQuery) {
   ASSERT_TRUE(store_a("example.com", 60));
   now_ += 10 * kSecond;
   const Question question({.qname = "example.com"});
-  const auto* const entry = cache().find(question.query, now_, 0);
+  const CacheQuestion kept(question.query);
+  const auto* const entry = cache().find(kept, now_, 0);
   ASSERT_NE(entry, nullptr);
-  const auto message = read_message(cache().message(*entry, question.query, now_));
+  const auto message = read_message(cache().message(*entry, kept, now_));
   ASSERT_TRUE(message);
   EXPECT_TRUE(message->has_question);
   EXPECT_EQ(message->answer.at(0).ttl, 50u);
@@ -408,7 +577,7 @@ TEST(AnswerCacheThreads, ReadersAndWritersMeet) {
   constexpr int kRounds = 4000;
   ReclaimDomain reclaim(kThreads);
   CacheOptions options;
-  options.zones.emplace_back();
+  options.zones.add(Name());
   options.success.capacity = kMinCacheCapacity;
   AnswerCache cache(options, reclaim);
   std::vector<Octets> requests;
@@ -427,18 +596,22 @@ TEST(AnswerCacheThreads, ReadersAndWritersMeet) {
         if (parse_query({request.data(), size}, query) != Gate::Pass) bad.fetch_add(1);
         request.resize(size);
         reclaim.enter(index);
-        const auto* entry = cache.find(query, kSecond, index);
+        const CacheQuestion question(query);
+        const auto* entry = cache.find(question, kSecond, index);
         if (entry == nullptr || round % 5 == 0) {
           Message reply = reply_to(request);
           for (int k = 0; k <= round % 4; ++k) {
             reply.answer.push_back(a_record(reply.qname.to_text(), "192.0.2.1"));
           }
-          entry = cache.store(query, write_message(reply, kMaxMessageSize), kSecond, index);
+          const Octets octets = write_message(reply, kMaxMessageSize);
+          ReplyRecords records(query.name());
+          (void)records.read(octets, {query.qtype, false, {}}, {});
+          entry = cache.store(question, {kFlagQR, 0, {}}, records, kSecond, index);
         }
         if (entry == nullptr) {
           bad.fetch_add(1);
         } else {
-          const auto message = read_message(cache.message(*entry, query, kSecond));
+          const auto message = read_message(cache.message(*entry, question, kSecond));
           if (!message || message->answer.empty() || message->answer[0].ttl != 60) bad.fetch_add(1);
         }
         reclaim.leave(index);
@@ -447,6 +620,20 @@ TEST(AnswerCacheThreads, ReadersAndWritersMeet) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(bad.load(), 0u);
+}
+
+// What may be given although it is over has the same chance as the rest.
+TEST_F(AnswerCacheTest, StaleAnswersThatAreAskedForStay) {
+  options_.success.capacity = 1024;
+  options_.stale.up_to = 3600;
+  ASSERT_TRUE(store_a("hot.example."));
+  now_ += 100 * kSecond;
+  int seen = 0;
+  for (int i = 0; i < 4000; ++i) {
+    seen += find({.qname = "hot.example."}).has_value() ? 1 : 0;
+    store_a("n" + std::to_string(i) + ".example.", 600);
+  }
+  EXPECT_EQ(seen, 4000);
 }
 
 }  // namespace

@@ -132,6 +132,10 @@ TEST(StubResolver, OptionsOfResolvConf) {
   EXPECT_EQ(options.timeout, 3s);
   EXPECT_EQ(options.attempts, 4U);
   EXPECT_TRUE(options.tcp);
+  const ResolvConf four = parse_resolv_conf(
+      "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n",
+      "r");
+  EXPECT_EQ(stub_options(four, 53, &warnings).servers.size(), kMaxStubNameservers);
   EXPECT_EQ(stub_options(ResolvConf{}, 53, &warnings).servers.at(0).to_string(), "127.0.0.1:53");
 }
 

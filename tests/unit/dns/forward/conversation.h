@@ -21,6 +21,7 @@
 #include "dns/forward/upstream_address.h"
 #include "dns/query/encoder.h"
 #include "dns/query/stage.h"
+#include "dns/resolve/resolution.h"
 #include "dns/wire/message_reader.h"
 #include "dns/wire/query_parser.h"
 
@@ -136,6 +137,8 @@ class FakeUpstream {
 
   Script script;
   std::vector<Request> requests;
+  unsigned most_answers = 0;    // behind which it closes a connection; 0: it does not
+  std::size_t connections = 0;  // accepted so far
 
  private:
   struct Connection {
@@ -143,7 +146,7 @@ class FakeUpstream {
     boost::asio::ip::tcp::socket socket;
     std::array<std::uint8_t, 2> size{};
     Octets request;
-    std::deque<Octets> out;
+    unsigned answers = 0;
   };
 
   void receive() {
@@ -168,6 +171,7 @@ class FakeUpstream {
           if (ec) return;
           auto connection = std::make_shared<Connection>(std::move(socket));
           connections_.push_back(connection);
+          ++connections;
           read(connection);
           accept();
         });
@@ -189,6 +193,7 @@ class FakeUpstream {
                   store_u16(framed.data(), static_cast<std::uint16_t>(reply->size()));
                   framed.insert(framed.end(), reply->begin(), reply->end());
                   boost::asio::write(c->socket, boost::asio::buffer(framed));
+                  if (++c->answers == most_answers) return c->socket.close();
                 }
                 read(c);
               });
@@ -227,23 +232,24 @@ class FakeZone final : public Stage, public LocalData {
   }
   void add_empty(const std::string& owner) { rows_[testing::name(owner).to_text()] = {}; }
   void not_ready() { ready_ = false; }
+  // What is not here goes on to the next stage.
+  void fall_through() { falls_through_ = true; }
 
   [[nodiscard]] std::string_view name() const noexcept override { return "fake"; }
   [[nodiscard]] LocalData* local_data() noexcept override { return this; }
-  // As the cluster stage is to a search stage behind it: what is in the zone ends here.
-  [[nodiscard]] Verdict handle(QueryContext& ctx) noexcept override {
-    const auto outcome = look_up(ctx.query.name(), ctx.query.qtype, 0, ctx.answer, *ctx.worker);
-    switch (outcome.found) {
-      case Found::NotMine:
-        return Verdict::Next;
-      case Found::NXDomain:
-        ctx.answer.rcode = Rcode::NXDomain;
-        break;
-      default:
-        break;
+  // As the cluster stage does it.
+  [[nodiscard]] Verdict handle(Exchange& exchange) noexcept override {
+    const Query& query = exchange.query;
+    const auto outcome = look_up(query.name(), query.qtype, 0, exchange.answer, *exchange.worker);
+    if (outcome.found == Found::NotMine || outcome.found == Found::FallsThrough) {
+      return Verdict::Next;
     }
-    ctx.answer.authoritative = true;
-    return Verdict::Answered;
+    exchange.answer.authoritative = true;
+    std::uint8_t last = 0;
+    return resolve_local(*exchange.route, *exchange.worker, query.name(), query.qtype,
+                         exchange.answer, &last, &outcome, this) == LocalResult::Outside
+               ? finish_outside(exchange, last)
+               : Verdict::Answered;
   }
 
   Outcome look_up(NameView owner_name, RRType type, std::uint8_t owner, Answer& answer,
@@ -254,7 +260,9 @@ class FakeZone final : public Stage, public LocalData {
     outcome.ttl = kTtl;
     outcome.zone_size = static_cast<std::uint8_t>(apex_.size());
     if (!ready_) {
+      static constexpr ExtendedErrorNote kNotReady{true, ExtendedError::NotReady, "not ready"};
       outcome.found = Found::NotReady;
+      outcome.error = &kNotReady;
       return outcome;
     }
     const std::string key = name_to_text(owner_name);
@@ -265,12 +273,12 @@ class FakeZone final : public Stage, public LocalData {
     }
     const auto rows = rows_.find(key);
     if (rows == rows_.end()) {
-      outcome.found = Found::NXDomain;
+      outcome.found = falls_through_ ? Found::FallsThrough : Found::NXDomain;
     } else if (type != RRType::A || rows->second.empty()) {
       outcome.found = Found::NoData;
     } else {
       outcome.found = Found::Data;
-      RRsetRef& rrset = answer.answer[answer.answer_count++];
+      RRsetRef& rrset = answer.next_answer();
       rrset = {};
       rrset.write = &write_rows;
       rrset.data = rows->second.data();
@@ -284,7 +292,7 @@ class FakeZone final : public Stage, public LocalData {
   void add_soa(NameView, std::uint8_t, Answer& answer) noexcept override {
     const std::uint8_t owner =
         answer.add_name(apex_.data(), static_cast<std::uint8_t>(apex_.size()));
-    RRsetRef& soa = answer.authority[answer.authority_count++];
+    RRsetRef& soa = answer.next_authority();
     soa = {};
     soa.write = &write_rdata;
     soa.data = soa_.rdata.data();
@@ -301,15 +309,17 @@ class FakeZone final : public Stage, public LocalData {
   Name apex_;
   Record soa_;
   bool ready_ = true;
+  bool falls_through_ = false;
   std::map<std::string, Octets> rows_;
   std::map<std::string, Name> aliases_;
 };
 
-// Timings short enough for a test that waits for them, long enough for a busy machine.
+// Timings short enough for a test that waits for them, long enough for a busy machine: how often an
+// upstream is asked is counted, so this process must not stand still for as long as a retry takes.
 inline ForwardTimings quick_timings() {
   ForwardTimings timings;
-  timings.retry_after = std::chrono::milliseconds(120);
-  timings.give_up = std::chrono::milliseconds(500);
+  timings.retry_after = std::chrono::milliseconds(400);
+  timings.give_up = std::chrono::milliseconds(1600);
   timings.tick = std::chrono::milliseconds(10);
   timings.probe_every = std::chrono::milliseconds(200);
   return timings;
@@ -347,8 +357,8 @@ class ConversationTest : public ::testing::Test {
                                            ForwardTimings timings = quick_timings(),
                                            const std::string& zone = ".") {
     ForwardStage::Options options;
-    options.zone = name(zone);
-    options.forward.upstreams = upstreams;
+    options.zones = {name(zone)};
+    options.forward.upstreams.assign(upstreams.begin(), upstreams.end());
     options.forward.policy = ForwardPolicy::Sequential;
     options.forward.timings = timings;
     auto stage = std::make_shared<ForwardStage>(std::move(options));
@@ -362,33 +372,25 @@ class ConversationTest : public ::testing::Test {
     Octets request = request_of(ask);
     const std::size_t size = request.size();
     request.resize(size + 16);
-    auto ctx = std::make_unique<QueryContext>();
-    EXPECT_EQ(parse_query({request.data(), size}, ctx->query), Gate::Pass);
-    ctx->answer.reset(ctx->query.lower.data(), ctx->query.qname_size);
-    ctx->answer.recursion_available =
-        find_upstream(*route_, ctx->query.name(), client_of(ask)) != nullptr;
-    ctx->client = client_of(ask);
-    ctx->transport = ask.transport;
-    ctx->limit = ask.transport == Transport::Tcp ? kMaxMessageSize
-                 : !ask.edns                     ? kMaxUdpWithoutEdns
-                                                 : std::min(ask.udp_size, route_->udp_size);
-    ctx->worker = &worker_;
-    ctx->route = route_.get();
-    ctx->listener = &replies;
-    ctx->make_channel = [](void* listener, const QueryContext&) -> std::unique_ptr<ReplyChannel> {
+    auto exchange = std::make_unique<Exchange>();
+    EXPECT_EQ(parse_query({request.data(), size}, exchange->query), Gate::Pass);
+    exchange->recursion_available =
+        find_upstream(*route_, exchange->query.name(), client_of(ask)) != nullptr;
+    exchange->client = client_of(ask);
+    exchange->transport = ask.transport;
+    exchange->limit = ask.transport == Transport::Tcp ? kMaxMessageSize
+                      : !ask.edns                     ? kMaxUdpWithoutEdns
+                                                      : std::min(ask.udp_size, route_->udp_size);
+    exchange->worker = &worker_;
+    exchange->route = route_.get();
+    exchange->listener = &replies;
+    exchange->make_channel = [](void* listener) -> std::unique_ptr<ReplyChannel> {
       return std::make_unique<Channel>(*static_cast<Replies*>(listener));
     };
-    for (const auto& stage : route_->stages) {
-      const Verdict verdict = stage->handle(*ctx);
-      last_verdict_ = verdict;
-      if (verdict == Verdict::Next) continue;
-      if (verdict == Verdict::Answered) {
-        Octets out(kMaxMessageSize);
-        out.resize(
-            encode_answer(ctx->query, ctx->answer, route_->udp_size, out.data(), ctx->limit));
-        replies->push_back(std::move(out));
-      }
-      return replies;
+    exchange->start_answer();
+    last_verdict_ = exchange->pass_through(0);
+    if (last_verdict_ == Verdict::Answered && exchange->run_filters() == Verdict::Answered) {
+      replies->push_back(exchange->encoded());
     }
     return replies;
   }
@@ -399,7 +401,7 @@ class ConversationTest : public ::testing::Test {
 
   // Runs until `done` or the deadline; false at the deadline.
   bool run_until(const std::function<bool()>& done,
-                 std::chrono::milliseconds limit = std::chrono::seconds(10)) {
+                 std::chrono::milliseconds limit = std::chrono::seconds(60)) {
     const auto deadline = std::chrono::steady_clock::now() + limit;
     io_.restart();
     while (!done()) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "dns/forward/socket_transport.h"
 #include "tests/unit/dns/forward/conversation.h"
 
 namespace clusterdns::dns::testing {
@@ -62,30 +63,49 @@ TEST_F(ForwardTest, AWorkerThatWasHeldUpReadsBeforeItGivesUp) {
   EXPECT_EQ(lines(answer->answer), std::vector<std::string>{"example.com. A 192.0.2.1"});
 }
 
-TEST_F(ForwardTest, SendsTheClientsOctetsUnderAnotherId) {
+TEST_F(ForwardTest, RequestsAreOurOwn) {
   FakeUpstream upstream(io_);
   upstream.script = always("192.0.2.1");
   forward_to({upstream.endpoint()});
-  // A cookie (RFC 7873), to see that options are passed on.
+  // A cookie (RFC 7873) and an option that nobody knows: between the client and us.
   const Ask ask{.qname = "ExAmple.com",
                 .edns = true,
                 .udp_size = 1400,
                 .dnssec_ok = true,
-                .options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8},
+                .options = {0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xFD, 0xE9, 0, 1, 1},
                 .flags = kFlagRD | kFlagCD | kFlagAD};
   for (int i = 0; i < 4; ++i) (void)converse(ask);
-  const Octets sent = request_of(ask);
   ASSERT_EQ(upstream.requests.size(), 4u);
   std::set<std::uint16_t> ids;
   for (const auto& request : upstream.requests) {
-    EXPECT_TRUE(
-        std::equal(sent.begin() + 2, sent.end(), request.octets.begin() + 2, request.octets.end()));
-    ids.insert(load_u16(request.octets.data()));
+    const Message message = read_message(request.octets).value();
+    // One letter case for all, so that equal questions are one.
+    EXPECT_EQ(message.qname.to_text(), "example.com.");
+    EXPECT_EQ(message.flags, kFlagRD | kFlagCD | kFlagAD);
+    EXPECT_TRUE(message.has_opt);
+    EXPECT_EQ(message.opt_udp_size, kDefaultUdpSize);
+    EXPECT_EQ(message.opt_ttl, 0x8000u);
+    EXPECT_TRUE(message.opt_options.empty());
+    ids.insert(message.id);
   }
   EXPECT_GT(ids.size(), 1u);
 }
 
-TEST_F(ForwardTest, KeepsTheUpstreamsFlags) {
+TEST_F(ForwardTest, OptionsOfTheUpstreamStayHere) {
+  FakeUpstream upstream(io_);
+  upstream.script = [](const FakeUpstream::Request& request) -> std::optional<Octets> {
+    Message reply = reply_to(request.octets);
+    // NSID (RFC 5001), and an Extended DNS Error with a text (RFC 8914).
+    reply.opt_options = {0, 3, 0, 2, 'n', 's', 0, 15, 0, 5, 0, 22, 'w', 'h', 'y'};
+    return write_message(reply, kMaxMessageSize);
+  };
+  forward_to({upstream.endpoint()});
+  const Message answer = converse({.qname = "example.com", .edns = true});
+  EXPECT_EQ(answer.opt_options, (Octets{0, 15, 0, 2, 0, 22}));
+}
+
+// AA as the upstream set it, AD for who asks for it, RA as we offer it.
+TEST_F(ForwardTest, FlagsOfTheAnswer) {
   FakeUpstream upstream(io_);
   upstream.script = [](const FakeUpstream::Request& request) -> std::optional<Octets> {
     Message reply = reply_to(request.octets);
@@ -95,10 +115,12 @@ TEST_F(ForwardTest, KeepsTheUpstreamsFlags) {
     return write_message(reply, kMaxMessageSize);
   };
   forward_to({upstream.endpoint()});
-  const Message answer = converse({.qname = "nowhere.com"});
+  Message answer = converse({.qname = "nowhere.com"});
   EXPECT_EQ(answer.rcode, static_cast<std::uint16_t>(Rcode::NXDomain));
-  EXPECT_EQ(answer.flags & (kFlagAA | kFlagAD | kFlagRA), kFlagAA | kFlagAD);
+  EXPECT_EQ(answer.flags & (kFlagAA | kFlagAD | kFlagRA), kFlagAA | kFlagRA);
   EXPECT_EQ(answer.authority.size(), 1u);
+  answer = converse({.qname = "nowhere.com", .flags = kFlagRD | kFlagAD});
+  EXPECT_EQ(answer.flags & (kFlagAA | kFlagAD | kFlagRA), kFlagAA | kFlagAD | kFlagRA);
 }
 
 TEST_F(ForwardTest, GivesTheClientItsLetterCaseBack) {
@@ -129,7 +151,6 @@ TEST_F(ForwardTest, StripsOptFromClientsWithoutEdns) {
   const Message answer = converse({.qname = "example.com"});
   EXPECT_FALSE(answer.has_opt);
   EXPECT_EQ(answer.answer.size(), 1u);
-  EXPECT_EQ(answer.additional.size(), 1u);
 }
 
 TEST_F(ForwardTest, EdnsClientsAlwaysGetOptWithOurSize) {
@@ -214,6 +235,61 @@ TEST_F(ForwardTest, AConnectionClosedByTheUpstreamIsOpenedAgain) {
   }
 }
 
+// RFC 7766 section 6.2.4: what was outstanding is sent again.
+TEST_F(ForwardTest, AnUpstreamThatClosesBehindAFewAnswersAnswersAll) {
+  constexpr int kAtOnce = 100;
+  ForwardTimings patient;
+  patient.retry_after = std::chrono::seconds(50);
+  patient.give_up = std::chrono::seconds(100);
+  for (const unsigned most : {1u, 5u}) {
+    for (const bool truncated : {true, false}) {
+      FakeUpstream upstream(io_);
+      upstream.script = [&](const FakeUpstream::Request& request) {
+        Octets reply = *always("192.0.2.1")(request);
+        if (request.transport == Transport::Udp) reply[2] |= kFlagTC >> 8;
+        return reply;
+      };
+      upstream.most_answers = most;
+      ForwardStage::Options options;
+      options.zones = {name(".")};
+      options.forward.upstreams = {upstream.endpoint()};
+      options.forward.prefer_tcp = !truncated;
+      options.forward.timings = patient;
+      const auto stage = std::make_shared<ForwardStage>(std::move(options));
+      add_stage(stage);
+      std::vector<Replies> waiting;
+      for (int i = 0; i < kAtOnce; ++i) {
+        waiting.push_back(
+            start({.qname = "n" + std::to_string(i) + ".example", .transport = Transport::Tcp}));
+      }
+      ASSERT_TRUE(run_until(
+          [&] {
+            return std::all_of(waiting.begin(), waiting.end(),
+                               [](const auto& r) { return !r->empty(); });
+          },
+          std::chrono::seconds(90)));
+      for (const Replies& replies : waiting) {
+        EXPECT_EQ(read_message(replies->front())->rcode, 0) << most << truncated;
+      }
+      EXPECT_EQ(stage->totals().failed, 0u);
+      EXPECT_FALSE(stage->upstream_totals().at(0).down);
+      EXPECT_GE(upstream.connections, kAtOnce / most);
+      route_->stages.back()->detach(worker_);
+      route_->stages.pop_back();
+    }
+  }
+}
+
+TEST_F(ForwardTest, AClientOverTcpIsNotGivenATruncatedAnswer) {
+  FakeUpstream upstream(io_);
+  upstream.script = truncating();
+  upstream.close_tcp();
+  forward_to({upstream.endpoint()});
+  const Message answer = converse({.qname = "big.example", .transport = Transport::Tcp});
+  EXPECT_EQ(answer.rcode, static_cast<std::uint16_t>(Rcode::ServFail));
+  EXPECT_EQ(answer.flags & kFlagTC, 0);
+}
+
 TEST_F(ForwardTest, TruncatedAnswerStandsWhenTcpIsClosed) {
   FakeUpstream upstream(io_);
   upstream.script = truncating();
@@ -223,18 +299,6 @@ TEST_F(ForwardTest, TruncatedAnswerStandsWhenTcpIsClosed) {
   EXPECT_EQ(answer.rcode, 0);
   EXPECT_NE(answer.flags & kFlagTC, 0);
   EXPECT_EQ(lines(answer.answer), std::vector<std::string>{"big.example. A 192.0.2.1"});
-}
-
-TEST_F(ForwardTest, RequestsOver512OctetsGoOverTcp) {
-  FakeUpstream upstream(io_);
-  upstream.script = always("192.0.2.1");
-  forward_to({upstream.endpoint()});
-  Octets options{0, 12, 2, 88};  // padding, RFC 7830
-  options.resize(604);
-  const Message answer = converse({.qname = "example.com", .edns = true, .options = options});
-  EXPECT_EQ(answer.answer.size(), 1u);
-  ASSERT_EQ(upstream.requests.size(), 1u);
-  EXPECT_EQ(upstream.requests[0].transport, Transport::Tcp);
 }
 
 TEST_F(ForwardTest, OddNames) {
@@ -274,12 +338,18 @@ TEST_F(ForwardTest, ADeadUpstreamCostsNoClientTimeOnceItIsKnown) {
   for (unsigned i = 0; i < ForwardOptions{}.max_fails; ++i) {
     (void)converse({.qname = "example.com"});
   }
-  const std::size_t known = dead.requests.size();
+  // And checks.
+  const auto asked = [&] {
+    return std::count_if(dead.requests.begin(), dead.requests.end(), [](const auto& request) {
+      return read_message(request.octets)->qtype == RRType::A;
+    });
+  };
+  const auto known = asked();
   EXPECT_EQ(known, ForwardOptions{}.max_fails);
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(converse({.qname = "example.com"}).answer.size(), 1u);
   }
-  EXPECT_EQ(dead.requests.size(), known);
+  EXPECT_EQ(asked(), known);
 }
 
 TEST_F(ForwardTest, ADeadUpstreamThatIsBackIsAskedAgain) {
@@ -294,7 +364,7 @@ TEST_F(ForwardTest, ADeadUpstreamThatIsBackIsAskedAgain) {
   first.script = always("192.0.2.1");
   // Sequential policy: the first answers as soon as a probe has found it.
   bool back = false;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!back && std::chrono::steady_clock::now() < deadline) {
     const Message answer = converse({.qname = "example.com"});
     back = lines(answer.answer) == std::vector<std::string>{"example.com. A 192.0.2.1"};
@@ -321,7 +391,7 @@ TEST_F(ForwardTest, ALateAnswerOfTheFirstUpstreamCounts) {
   ASSERT_TRUE(run_until([&] { return !replies->empty(); }));
   EXPECT_EQ(read_message(replies->front())->answer.size(), 1u);
   // Exactly one answer, also after every time has passed.
-  (void)run_until([] { return false; }, milliseconds(700));
+  (void)run_until([] { return false; }, quick_timings().give_up + milliseconds(200));
   EXPECT_EQ(replies->size(), 1u);
 }
 
@@ -350,7 +420,13 @@ TEST_F(ForwardTest, AllSilent) {
   std::string text;
   EXPECT_EQ(extended_error(answer, &text), static_cast<int>(ExtendedError::NoReachableAuthority));
   EXPECT_EQ(text, "no answer from 2 upstreams");
-  EXPECT_EQ(one.requests.size() + two.requests.size(), UpstreamChannel::kMaxTries);
+  std::size_t asked = 0;  // and checked
+  for (const FakeUpstream* upstream : {&one, &two}) {
+    for (const auto& request : upstream->requests) {
+      if (read_message(request.octets)->qtype == RRType::A) ++asked;
+    }
+  }
+  EXPECT_EQ(asked, UpstreamChannel::kMaxTries);
 }
 
 TEST_F(ForwardTest, AllUnreachableIsToldAtOnce) {
@@ -410,11 +486,11 @@ TEST_F(ForwardTest, NXDomainIsRelayedWithoutAskingTwice) {
 TEST_F(ForwardTest, RepliesThatAreNoAnswerAreRefused) {
   FakeUpstream upstream(io_);
   forward_to({upstream.endpoint()});
-  // A query sent back, as by a loop.
+  // A query sent back, as by a loop: it is not a reply, and waited past.
   upstream.script = [](const FakeUpstream::Request& request) { return request.octets; };
   Message answer = converse({.qname = "example.com", .edns = true});
   EXPECT_EQ(answer.rcode, static_cast<std::uint16_t>(Rcode::ServFail));
-  EXPECT_EQ(extended_error(answer), static_cast<int>(ExtendedError::InvalidData));
+  EXPECT_EQ(extended_error(answer), static_cast<int>(ExtendedError::NoReachableAuthority));
   // A record that is cut off.
   upstream.script = [](const FakeUpstream::Request& request) -> std::optional<Octets> {
     Octets reply = *always("192.0.2.1")(request);
@@ -443,15 +519,16 @@ TEST_F(ForwardTest, ZoneAndExcepts) {
   FakeUpstream upstream(io_);
   upstream.script = always("192.0.2.1");
   ForwardStage::Options options;
-  options.zone = name("example.com");
+  options.zones = {name("example.com"), name("16.172.in-addr.arpa")};
   options.excepts = {name("not.example.com")};
   options.forward.upstreams = {upstream.endpoint()};
   add_stage(std::make_shared<ForwardStage>(std::move(options)));
-  for (const char* covered : {"example.com", "a.EXAMPLE.com", "knot.example.com"}) {
+  for (const char* covered :
+       {"example.com", "a.EXAMPLE.com", "knot.example.com", "9.9.16.172.in-addr.arpa"}) {
     EXPECT_EQ(converse({.qname = covered}).answer.size(), 1u) << covered;
   }
-  for (const char* other :
-       {"com", "example.org", "myexample.com", "not.example.com", "a.NOT.example.com"}) {
+  for (const char* other : {"com", "example.org", "myexample.com", "not.example.com",
+                            "a.NOT.example.com", "9.9.17.172.in-addr.arpa"}) {
     (void)start({.qname = other});
     EXPECT_EQ(last_verdict_, Verdict::Next) << other;
   }
@@ -461,12 +538,12 @@ TEST_F(ForwardTest, OnlyForItsClients) {
   FakeUpstream upstream(io_);
   upstream.script = always("192.0.2.1");
   forward_to({upstream.endpoint()});
-  for (const char* client : {"10.1.2.3", "172.31.0.1", "192.168.0.1", "169.254.1.1", "::1",
-                             "fe80::1", "fd00::1", "::ffff:10.0.0.1"}) {
+  for (const char* client : {"10.1.2.3", "172.31.0.1", "192.168.0.1", "169.254.1.1", "100.64.0.5",
+                             "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1"}) {
     EXPECT_EQ(converse({.qname = "example.com", .client = client}).rcode, 0) << client;
   }
   for (const char* client :
-       {"8.8.8.8", "172.32.0.1", "100.64.0.1", "2001:db8::1", "::ffff:8.8.8.8"}) {
+       {"8.8.8.8", "172.32.0.1", "203.0.113.5", "2001:db8::1", "::ffff:8.8.8.8"}) {
     const Message answer = converse({.qname = "example.com", .edns = true, .client = client});
     EXPECT_EQ(answer.rcode, static_cast<std::uint16_t>(Rcode::Refused)) << client;
     EXPECT_EQ(extended_error(answer), static_cast<int>(ExtendedError::Prohibited)) << client;
@@ -525,8 +602,10 @@ TEST_F(ForwardTest, ManyQuestionsAtOnceLeaveNothingBehind) {
   constexpr int kRounds = 40;
   constexpr int kAtOnce = 100;
   (void)converse({.qname = "example.com"});
-  const std::size_t descriptors = open_descriptors();
+  std::size_t descriptors = 0;
   for (int round = 0; round < kRounds; ++round) {
+    // As many ports as there may be, and no more.
+    if (round == 1) descriptors = open_descriptors();
     std::vector<Replies> waiting;
     for (int i = 0; i < kAtOnce; ++i) {
       waiting.push_back(start({.qname = "n" + std::to_string(i) + ".example"}));
@@ -537,31 +616,30 @@ TEST_F(ForwardTest, ManyQuestionsAtOnceLeaveNothingBehind) {
   }
   EXPECT_EQ(stage->totals().questions, static_cast<std::uint64_t>(kRounds * kAtOnce + 1));
   EXPECT_EQ(stage->totals().failed, 0u);
-  EXPECT_EQ(open_descriptors(), descriptors);
-  // The timer stops when nothing is under way: then the context runs out of work but for sockets.
-  (void)run_until([] { return false; }, milliseconds(100));
-  const std::uint64_t ticks = stage->totals().ticks;
-  (void)run_until([] { return false; }, milliseconds(100));
-  EXPECT_EQ(stage->totals().ticks, ticks);
+  EXPECT_LE(open_descriptors(), descriptors + SocketTransport::kMaxPorts);
+  // The timer stops when nothing is under way.
+  const auto quiet = [&] {
+    const std::uint64_t ticks = stage->totals().ticks;
+    (void)run_until([] { return false; }, milliseconds(100));
+    return stage->totals().ticks == ticks;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!quiet()) ASSERT_LT(std::chrono::steady_clock::now(), deadline);
 }
 
 TEST_F(ForwardTest, ThousandsOfTimeoutsComeFromOneTimer) {
   FakeUpstream upstream(io_);
   upstream.script = kSilent;
   const auto stage = forward_to({upstream.endpoint()});
-  // Beyond what is kept under way: refused at once, not queued.
   const auto begin = std::chrono::steady_clock::now();
   std::vector<Replies> waiting;
-  constexpr std::size_t kMore = 10;
-  for (std::size_t i = 0; i < UpstreamChannel::kMaxOutstanding + kMore; ++i) {
+  constexpr std::size_t kMany = 4000;
+  for (std::size_t i = 0; i < kMany; ++i) {
     waiting.push_back(start({.qname = "n" + std::to_string(i) + ".example", .edns = true}));
   }
-  std::size_t refused = 0;
-  for (const auto& replies : waiting) refused += replies->size();
-  EXPECT_EQ(refused, kMore);
-  EXPECT_EQ(stage->totals().over_limit, kMore);
-  EXPECT_EQ(extended_error(*read_message(waiting.back()->front())),
-            static_cast<int>(ExtendedError::Other));
+  // Within its octets: a query that waits is counted with what it takes.
+  EXPECT_LE(worker_.upstream_octets->used, worker_.upstream_octets->most);
+  EXPECT_LE(worker_.upstream_octets->used / kMany, 6144u);
   ASSERT_TRUE(run_until(
       [&] {
         return std::all_of(waiting.begin(), waiting.end(),
@@ -571,7 +649,8 @@ TEST_F(ForwardTest, ThousandsOfTimeoutsComeFromOneTimer) {
   for (const auto& replies : waiting) {
     EXPECT_EQ(read_message(replies->front())->rcode, static_cast<std::uint16_t>(Rcode::ServFail));
   }
-  EXPECT_EQ(stage->totals().failed, UpstreamChannel::kMaxOutstanding);
+  EXPECT_EQ(stage->totals().failed, kMany);
+  EXPECT_EQ(worker_.upstream_octets->used, 0u);
   const auto took = std::chrono::steady_clock::now() - begin;
   EXPECT_LE(stage->totals().ticks, static_cast<std::uint64_t>(took / quick_timings().tick) + 1);
 }

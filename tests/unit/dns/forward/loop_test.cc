@@ -37,28 +37,20 @@ class LoopTest : public ConversationTest {
       Octets octets = request.octets;
       const std::size_t size = octets.size();
       octets.resize(size + kPadding);
-      auto ctx = std::make_unique<QueryContext>();
-      EXPECT_EQ(parse_query({octets.data(), size}, ctx->query), Gate::Pass);
-      ctx->answer.reset(ctx->query.lower.data(), ctx->query.qname_size);
-      ctx->client = make_endpoint(boost::asio::ip::address_v4::loopback(), request.port);
-      ctx->limit = kMaxUdpWithoutEdns;
-      ctx->worker = &worker_;
-      ctx->route = route_.get();
-      ctx->listener = &place;
-      ctx->make_channel = [](void* at, const QueryContext&) -> std::unique_ptr<ReplyChannel> {
+      auto exchange = std::make_unique<Exchange>();
+      EXPECT_EQ(parse_query({octets.data(), size}, exchange->query), Gate::Pass);
+      exchange->client = make_endpoint(boost::asio::ip::address_v4::loopback(), request.port);
+      exchange->limit = kMaxUdpWithoutEdns;
+      exchange->worker = &worker_;
+      exchange->route = route_.get();
+      exchange->listener = &place;
+      exchange->make_channel = [](void* at) -> std::unique_ptr<ReplyChannel> {
         const auto& from = *static_cast<Place*>(at);
         return std::make_unique<Back>(*from.upstream, from.port);
       };
-      for (const auto& stage : route_->stages) {
-        const Verdict verdict = stage->handle(*ctx);
-        if (verdict == Verdict::Next) continue;
-        if (verdict != Verdict::Answered) return std::nullopt;
-        Octets out(kMaxMessageSize);
-        out.resize(
-            encode_answer(ctx->query, ctx->answer, route_->udp_size, out.data(), ctx->limit));
-        return out;
-      }
-      return std::nullopt;
+      exchange->start_answer();
+      if (exchange->pass_through(0) != Verdict::Answered) return std::nullopt;
+      return exchange->encoded();
     };
   }
 
@@ -66,8 +58,8 @@ class LoopTest : public ConversationTest {
                                         ForwardTimings timings = quick_timings(),
                                         bool probe = false) {
     ForwardStage::Options options;
-    options.zone = name(".");
-    options.forward.upstreams = upstreams;
+    options.zones = {name(".")};
+    options.forward.upstreams.assign(upstreams.begin(), upstreams.end());
     options.forward.policy = ForwardPolicy::Sequential;
     options.forward.timings = timings;
     options.probe_loops = probe;
@@ -92,7 +84,8 @@ TEST_F(LoopTest, OneQueryDoesNotMultiply) {
   const auto stage = forward({upstream.endpoint()});
   const Message answer = converse({.qname = "example.com", .edns = true});
   EXPECT_EQ(answer.rcode, static_cast<std::uint16_t>(Rcode::ServFail));
-  EXPECT_LE(upstream.requests.size(), kEnough);
+  // It met itself under way: itself, once more after silence, and the probe.
+  EXPECT_LE(upstream.requests.size(), 4u);
   EXPECT_EQ(found_, std::vector<std::string>{upstream.endpoint().to_string()});
   EXPECT_TRUE(stage->upstream_totals().at(0).looped);
   // From now on it is not asked any more, and the client learns why.
@@ -140,7 +133,7 @@ TEST_F(LoopTest, AnUpstreamThatIsNoLoopAnyMoreIsAskedAgain) {
   ASSERT_TRUE(run_until([&] { return !found_.empty(); }));
   upstream.script = always("192.0.2.1");
   bool back = false;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!back && std::chrono::steady_clock::now() < deadline) {
     back = converse({.qname = "example.com"}).answer.size() == 1;
     (void)run_until([] { return false; }, milliseconds(5));

@@ -1,6 +1,6 @@
 #include "dns/hosts/hosts_stage.h"
 
-#include "dns/forward/chain.h"
+#include "dns/resolve/local_names.h"
 #include "tests/unit/dns/forward/conversation.h"
 
 namespace clusterdns::dns::testing {
@@ -10,7 +10,7 @@ class HostsTest : public ConversationTest {
  protected:
   HostsTest() {
     worker_.reclaim = &reclaim_;
-    options_.hosts.zones.emplace_back();
+    options_.hosts.zones.add(Name());
   }
   ~HostsTest() override {
     detach();
@@ -24,8 +24,10 @@ class HostsTest : public ConversationTest {
       add_stage(stage_);
     }
     auto table = std::make_unique<HostsTable>(options_.hosts);
-    warnings_.clear();
-    table->add_text(text, "hosts", warnings_);
+    HostsReader reader(text, "hosts", *table);
+    EXPECT_FALSE(reader.read());
+    warnings_ = reader.warnings();
+    table->finish();
     stage_->publish(std::move(table), 7.5);
   }
 
@@ -57,13 +59,13 @@ TEST_F(HostsTest, AddressesAndReverseNames) {
   EXPECT_EQ(last_.answer.at(0).ttl, 3600u);
   EXPECT_EQ(ask("host.example", RRType::AAAA), Lines{"host.example. AAAA 2001:db8::1"});
   EXPECT_EQ(ask("ALIAS"), Lines{"ALIAS. A 192.0.2.1"});
-  EXPECT_EQ(ask("1.2.0.192.in-addr.arpa", RRType::PTR),
-            (Lines{"1.2.0.192.in-addr.arpa. PTR host.example.",
-                   "1.2.0.192.in-addr.arpa. PTR alias."}));
-  EXPECT_EQ(ask("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
-                RRType::PTR)
-                .size(),
-            1u);
+  EXPECT_EQ(
+      ask("1.2.0.192.in-addr.arpa", RRType::PTR),
+      (Lines{"1.2.0.192.in-addr.arpa. PTR host.example.", "1.2.0.192.in-addr.arpa. PTR alias."}));
+  EXPECT_EQ(
+      ask("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", RRType::PTR)
+          .size(),
+      1u);
   // As CoreDNS counts: three addresses of names, three names of addresses.
   EXPECT_EQ(stage_->entries(), 6u);
   EXPECT_EQ(stage_->modified(), 7.5);
@@ -143,11 +145,19 @@ TEST_F(HostsTest, WhatMakesNoSenseIsPassedOverAndTold) {
       "192.0.2.300 a.example\n"
       "192.0.2.1 good.example bad..example\n"
       "localhost\n");
-  EXPECT_EQ(warnings_,
-            (Lines{"hosts:1: '192.0.2.300' is no IP address, the line is not used",
-                   "hosts:2: 'bad..example' is no name, it is not used",
-                   "hosts:3: 'localhost' is no IP address, the line is not used"}));
+  EXPECT_EQ(warnings_, (Lines{"hosts:1: '192.0.2.300' is not an IP address; the line is ignored",
+                              "hosts:2: 'bad..example' is not a valid name; it is ignored",
+                              "hosts:3: 'localhost' is not an IP address; the line is ignored"}));
   EXPECT_EQ(ask("good.example").size(), 1u);
+}
+
+TEST_F(HostsTest, ByteOrderMark) {
+  publish(
+      "\xEF\xBB\xBF"
+      "192.0.2.1 a.example\r\n192.0.2.2 b.example\r\n");
+  EXPECT_TRUE(warnings_.empty());
+  EXPECT_EQ(ask("a.example"), Lines{"a.example. A 192.0.2.1"});
+  EXPECT_EQ(ask("b.example"), Lines{"b.example. A 192.0.2.2"});
 }
 
 TEST_F(HostsTest, ScopedAndMappedAddresses) {
@@ -186,7 +196,7 @@ TEST_F(HostsTest, AliasesOfOthersLeadHere) {
   EXPECT_EQ(answer.answer_count, 1u);
   EXPECT_EQ(look_up_local(*route_, target.view(), RRType::AAAA, 0, answer, worker_, &holder).found,
             LocalData::Found::NoData);
-  EXPECT_FALSE(is_local_name(*route_, name("other.example"), worker_));
+  EXPECT_FALSE(is_local_name(*route_, name("other.example").view(), worker_));
 }
 
 }  // namespace

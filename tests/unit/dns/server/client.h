@@ -1,6 +1,7 @@
 // A client of respond(): asks one route, or several, and keeps what comes back, now or later.
 #pragma once
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <functional>
 #include <memory>
@@ -31,11 +32,11 @@ inline dns::Endpoint endpoint(const std::string& address, std::uint16_t port = 4
 // A stage that does what the test says.
 class ScriptedStage final : public dns::Stage {
  public:
-  using Script = std::function<dns::Verdict(dns::QueryContext&)>;
+  using Script = std::function<dns::Verdict(dns::Exchange&)>;
   explicit ScriptedStage(Script script) : script_(std::move(script)) {}
   [[nodiscard]] std::string_view name() const noexcept override { return "scripted"; }
-  [[nodiscard]] dns::Verdict handle(dns::QueryContext& ctx) noexcept override {
-    return script_(ctx);
+  [[nodiscard]] dns::Verdict handle(dns::Exchange& exchange) noexcept override {
+    return script_(exchange);
   }
 
  private:
@@ -45,11 +46,12 @@ class ScriptedStage final : public dns::Stage {
 class Client {
  public:
   Client() {
-    ctx_->client = endpoint("127.0.0.1");
-    ctx_->local = endpoint("127.0.0.1", 53);
-    ctx_->worker = &worker;
-    ctx_->listener = this;
-    ctx_->make_channel = [](void* self, const dns::QueryContext&) {
+    exchange_->client = endpoint("127.0.0.1");
+    exchange_->local = endpoint("127.0.0.1", 53);
+    worker.io = &io;
+    exchange_->worker = &worker;
+    exchange_->listener = this;
+    exchange_->make_channel = [](void* self) {
       return std::unique_ptr<dns::ReplyChannel>(new Channel(static_cast<Client*>(self)));
     };
   }
@@ -59,7 +61,10 @@ class Client {
               std::size_t limit = dns::kMaxMessageSize) {
     const Packet packet(request);
     Octets out(limit);
-    out.resize(dns::respond(*ctx_, routes, packet.view(), out.data(), limit));
+    out.resize(dns::respond(*exchange_, routes, packet.view(), out.data(), limit));
+    // What was left for after the batch.
+    io.restart();
+    io.poll();
     if (out.empty() && !later.empty()) {
       out = std::move(later.front());
       later.erase(later.begin());
@@ -76,13 +81,16 @@ class Client {
     return message;
   }
 
-  [[nodiscard]] dns::QueryContext& context() { return *ctx_; }
-  void use(dns::Transport transport) { ctx_->transport = transport; }
-  void from(const std::string& address) { ctx_->client = endpoint(address); }
+  [[nodiscard]] dns::Exchange& context() { return *exchange_; }
+  void use(dns::Transport transport) { exchange_->transport = transport; }
+  void from(const std::string& address) { exchange_->client = endpoint(address); }
 
+  boost::asio::io_context io{1};
   dns::WorkerContext worker;
   Octets raw;                 // the last response
   std::vector<Octets> later;  // what deferred queries sent
+  bool reads = true;          // false: its socket is full after a message, and these wait
+  std::vector<std::unique_ptr<dns::ReplyChannel::Waiter>> waiting;
 
  private:
   struct Channel final : dns::ReplyChannel {
@@ -90,10 +98,14 @@ class Client {
     void send(std::span<const std::uint8_t> message) noexcept override {
       client->later.emplace_back(message.begin(), message.end());
     }
+    void when_room(std::unique_ptr<Waiter> waiter) override {
+      if (client->reads) return waiter->has_room();
+      client->waiting.push_back(std::move(waiter));
+    }
     Client* client;
   };
 
-  std::unique_ptr<dns::QueryContext> ctx_ = std::make_unique<dns::QueryContext>();
+  std::unique_ptr<dns::Exchange> exchange_ = std::make_unique<dns::Exchange>();
 };
 
 }  // namespace clusterdns::unit

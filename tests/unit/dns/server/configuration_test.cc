@@ -1,10 +1,14 @@
 #include "dns/server/configuration.h"
 
+#include "dns/forward/forward_stage.h"
 #include "tests/unit/dns/query/request.h"
+#include "tests/unit/dns/server/client.h"
+#include "tests/unit/growth.h"
 
 namespace clusterdns::dns {
 namespace {
 
+using unit::Lines;
 using unit::name;
 using unit::Packet;
 
@@ -25,11 +29,64 @@ class Routes : public ::testing::Test {
   ListenerRoutes routes_;
 };
 
-TEST_F(Routes, EntriesAreOrderedByLabels) {
-  for (const char* zone : {"local", ".", "a.b.c", "b.local"}) add(zone);
-  std::vector<std::size_t> labels;
-  for (const auto& entry : routes_.entries()) labels.push_back(entry.zone.label_count());
-  EXPECT_EQ(labels, (std::vector<std::size_t>{3, 2, 1, 0}));
+TEST_F(Routes, AllInTheOrderAdded) {
+  for (const char* zone : {"local", ".", "a.b.c", "local"}) add(zone);
+  Lines zones;
+  for (const auto& route : routes_.routes()) zones.push_back(route->zone_text);
+  EXPECT_EQ(zones, (Lines{"local", ".", "a.b.c", "local"}));
+}
+
+// Few zones are compared and many are hashed; the answers are the same.
+TEST_F(Routes, AnyNumberOfZones) {
+  add("example");
+  add("deep.er.example");
+  for (int i = 0; i < 40; ++i) {
+    EXPECT_EQ(find("a.example"), "example") << i;
+    EXPECT_EQ(find("A.DEEP.er.example"), "deep.er.example") << i;
+    EXPECT_EQ(find("er.example"), "example") << i;
+    EXPECT_EQ(find("other"), "none") << i;
+    add("zone-" + std::to_string(i) + ".test");
+    EXPECT_EQ(find("www.zone-" + std::to_string(i) + ".test"),
+              "zone-" + std::to_string(i) + ".test");
+  }
+  add(".");
+  EXPECT_EQ(find("other"), ".");
+  EXPECT_EQ(find("."), ".");
+}
+
+// A client that may not have its names forwarded must not cost a look at every server block.
+TEST_F(Routes, RecursionOfManyBlocks) {
+  for (int i = 0; i < 300; ++i) {
+    ForwardStage::Options options;
+    options.clients = AddressRanges();
+    ASSERT_TRUE(options.clients.add("192.0." + std::to_string(i % 7) + ".0/24"));
+    auto route = std::make_shared<Route>();
+    route->stages.push_back(std::make_shared<ForwardStage>(std::move(options)));
+    routes_.add(name("zone-" + std::to_string(i)), std::move(route));
+  }
+  EXPECT_TRUE(routes_.recursion_available(unit::endpoint("192.0.6.1")));
+  EXPECT_FALSE(routes_.recursion_available(unit::endpoint("192.0.7.1")));
+}
+
+TEST_F(Routes, CostDoesNotGrowWithTheZones) {
+  const auto routes_of = [](int count) {
+    auto routes = std::make_unique<ListenerRoutes>();
+    const auto route = std::make_shared<Route>();
+    for (int i = 0; i < count; ++i) routes->add(name("zone-" + std::to_string(i) + ".test"), route);
+    return routes;
+  };
+  const auto few = routes_of(5'000);
+  const auto many = routes_of(40'000);
+  const Packet packet(unit::Request{.qname = "www.other.test"});
+  Query query;
+  ASSERT_EQ(parse_query(packet.view(), query), Gate::Pass);
+  EXPECT_LT(unit::growth([&] { return few->find(query) == nullptr; },
+                         [&] { return many->find(query) == nullptr; }),
+            4);
+  EXPECT_LT(unit::growth([&] { return routes_of(5'000) == nullptr; },
+                         [&] { return routes_of(40'000) == nullptr; }),
+            24)
+      << "adding is linear";
 }
 
 TEST_F(Routes, LabelsCountAndNotOctets) {

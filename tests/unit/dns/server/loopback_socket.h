@@ -19,7 +19,8 @@ inline constexpr int kPatienceMs = 20'000;
 // A UDP socket on loopback, port 0.
 class LoopbackSocket {
  public:
-  explicit LoopbackSocket(int family = AF_INET) : fd_(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
+  explicit LoopbackSocket(int family = AF_INET)
+      : fd_(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
     sockaddr_storage any{};
     any.ss_family = static_cast<sa_family_t>(family);
     if (family == AF_INET) {

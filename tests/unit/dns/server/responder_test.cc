@@ -1,6 +1,8 @@
 #include "dns/server/responder.h"
 
 #include "dns/query/encoder.h"
+#include "dns/query/notify.h"
+#include "dns/query/upstream.h"
 #include "tests/unit/dns/server/client.h"
 
 namespace clusterdns::dns {
@@ -22,13 +24,13 @@ constexpr std::uint16_t kBadVers = 16;
 
 // One TXT record that says which route answered.
 std::shared_ptr<Stage> says(std::shared_ptr<const Octets> text) {
-  return std::make_shared<ScriptedStage>([text = std::move(text)](QueryContext& ctx) {
+  return std::make_shared<ScriptedStage>([text = std::move(text)](Exchange& exchange) {
     RRsetRef ref;
     ref.write = &write_rdata;
     ref.data = text->data();
     ref.count = static_cast<std::uint32_t>(text->size());
     ref.type = RRType::TXT;
-    ctx.answer.answer[ctx.answer.answer_count++] = ref;
+    exchange.answer.next_answer() = ref;
     return Verdict::Answered;
   });
 }
@@ -54,13 +56,13 @@ class AnswersWith {
                      static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)});
     }
   }
-  Verdict operator()(QueryContext& ctx) const {
+  Verdict operator()(Exchange& exchange) const {
     RRsetRef ref;
     ref.write = &write_rows;
     ref.data = rows_->data();
     ref.count = static_cast<std::uint32_t>(rows_->size() / kARowSize);
     ref.type = RRType::A;
-    ctx.answer.answer[ctx.answer.answer_count++] = ref;
+    exchange.answer.next_answer() = ref;
     return Verdict::Answered;
   }
 
@@ -72,13 +74,14 @@ class UpstreamStage final : public Stage, public Upstream {
  public:
   explicit UpstreamStage(std::string client) : client_(unit::endpoint(client)) {}
   [[nodiscard]] std::string_view name() const noexcept override { return "upstream"; }
-  [[nodiscard]] Verdict handle(QueryContext&) noexcept override { return Verdict::Next; }
+  [[nodiscard]] Verdict handle(Exchange&) noexcept override { return Verdict::Next; }
   [[nodiscard]] Upstream* upstream() noexcept override { return this; }
   [[nodiscard]] bool covers(NameView) const noexcept override { return true; }
   [[nodiscard]] bool allows(const Endpoint& client) const noexcept override {
     return client.address == client_.address;
   }
-  void ask(WorkerContext&, std::span<const std::uint8_t>, Callback) override {}
+  void ask(WorkerContext&, const UpstreamClient&, const UpstreamQuestion&,
+           std::unique_ptr<UpstreamWaiter>) override {}
 
  private:
   Endpoint client_;
@@ -179,7 +182,7 @@ TEST_F(ResponderTest, NoRoute) {
 TEST_F(ResponderTest, StagesInOrder) {
   std::vector<int> seen;
   const auto next = [&seen](int number) {
-    return std::make_shared<ScriptedStage>([&seen, number](QueryContext&) {
+    return std::make_shared<ScriptedStage>([&seen, number](Exchange&) {
       seen.push_back(number);
       return Verdict::Next;
     });
@@ -190,9 +193,9 @@ TEST_F(ResponderTest, StagesInOrder) {
 }
 
 TEST_F(ResponderTest, NoStageAnswers) {
-  const auto leaves_traces = std::make_shared<ScriptedStage>([](QueryContext& ctx) {
-    ctx.answer.authoritative = true;
-    ctx.answer.answer_count = 1;
+  const auto leaves_traces = std::make_shared<ScriptedStage>([](Exchange& exchange) {
+    exchange.answer.authoritative = true;
+    (void)exchange.answer.next_answer();
     return Verdict::Next;
   });
   routes_.add(name("x"), route_of({leaves_traces}));
@@ -205,12 +208,11 @@ TEST_F(ResponderTest, NoStageAnswers) {
 }
 
 TEST_F(ResponderTest, DroppedAndDeferred) {
-  routes_.add(
-      name("drop"),
-      route_of({std::make_shared<ScriptedStage>([](QueryContext&) { return Verdict::Drop; })}));
-  std::unique_ptr<DeferredQuery> waiting;
-  const auto route = route_of({std::make_shared<ScriptedStage>([&](QueryContext& ctx) {
-    waiting = ctx.defer();
+  routes_.add(name("drop"),
+              route_of({std::make_shared<ScriptedStage>([](Exchange&) { return Verdict::Drop; })}));
+  std::unique_ptr<Exchange> waiting;
+  const auto route = route_of({std::make_shared<ScriptedStage>([&](Exchange& exchange) {
+    waiting = exchange.defer();
     return Verdict::Deferred;
   })});
   route->udp_size = 700;
@@ -224,11 +226,8 @@ TEST_F(ResponderTest, DroppedAndDeferred) {
   EXPECT_EQ(waiting->client.port, 40000);
   EXPECT_EQ(waiting->transport, Transport::Udp);
   EXPECT_EQ(name_to_text(waiting->query.name_as_asked()), "a.Wait.");
-  Answer answer;
-  answer.reset(waiting->query.lower.data(), waiting->query.qname_size);
-  answer.rcode = Rcode::NXDomain;
-  waiting->finish(answer);
-  waiting->finish(answer);  // once only
+  waiting->answer.rcode = Rcode::NXDomain;
+  finish(std::move(waiting));
   ASSERT_EQ(client_.later.size(), 1u);
   const Message message = unit::decode(client_.later[0]);
   EXPECT_EQ(message.rcode, 3);
@@ -294,8 +293,8 @@ TEST_F(ResponderTest, ObserversSeeWhatIsSent) {
     int calls = 0;
   };
   const auto recorder = std::make_shared<Recorder>();
-  const auto route = route_of({std::make_shared<ScriptedStage>([](QueryContext& ctx) {
-    return ctx.query.qtype == RRType::A ? Verdict::Next : Verdict::Drop;
+  const auto route = route_of({std::make_shared<ScriptedStage>([](Exchange& exchange) {
+    return exchange.query.qtype == RRType::A ? Verdict::Next : Verdict::Drop;
   })});
   route->observers.push_back(recorder);
   routes_.add(name("seen"), route);
@@ -312,15 +311,14 @@ TEST_F(ResponderTest, ObserversSeeWhatIsSent) {
 }
 
 TEST_F(ResponderTest, CountsAnswersByStageAndTheRestApart) {
-  const auto route = route_of({std::make_shared<ScriptedStage>([](QueryContext& ctx) {
-    if (ctx.query.qtype == RRType::MX) return Verdict::Drop;
-    if (ctx.query.qtype == RRType::TXT) return Verdict::Next;
-    if (ctx.query.qtype == RRType::AAAA) {
-      auto deferred = ctx.defer();
-      deferred->finish(ctx.answer);
+  const auto route = route_of({std::make_shared<ScriptedStage>([](Exchange& exchange) {
+    if (exchange.query.qtype == RRType::MX) return Verdict::Drop;
+    if (exchange.query.qtype == RRType::TXT) return Verdict::Next;
+    if (exchange.query.qtype == RRType::AAAA) {
+      finish(exchange.defer());
       return Verdict::Deferred;
     }
-    ctx.answer.rcode = ctx.query.qtype == RRType::SRV ? Rcode::ServFail : Rcode::NXDomain;
+    exchange.answer.rcode = exchange.query.qtype == RRType::SRV ? Rcode::ServFail : Rcode::NXDomain;
     return Verdict::Answered;
   })});
   route->counters = std::make_shared<RouteCounters>(1, std::vector<std::string>{"scripted"});
@@ -351,6 +349,67 @@ TEST_F(ResponderTest, CountsAnswersByStageAndTheRestApart) {
   EXPECT_EQ(routes.dropped->cell(0).requests[0][0].get(), 1u);
   EXPECT_EQ(cell.requests[0][0].get(), 1u);
   RouteCounters::end_batch(open, 1);
+}
+
+// Knows one zone, and one primary.
+class Told final : public Stage, public NotifyTarget {
+ public:
+  [[nodiscard]] std::string_view name() const noexcept override { return "told"; }
+  [[nodiscard]] Verdict handle(Exchange&) noexcept override { return Verdict::Next; }
+  [[nodiscard]] NotifyTarget::Told notified(NameView zone, const Endpoint& from) noexcept override {
+    if (!equal_ignoring_case(zone, unit::name("zone.test").view()))
+      return NotifyTarget::Told::NotMine;
+    if (from.address[0] != 127) return NotifyTarget::Told::Refused;
+    ++count;
+    return NotifyTarget::Told::Taken;
+  }
+  int count = 0;
+};
+
+// RFC 1996 sections 3.7 to 3.12.
+TEST(Notify, IsForAStageThatKnowsTheZone) {
+  const auto told = std::make_shared<Told>();
+  ListenerRoutes routes;
+  routes.add(Name{}, route_of({says("query"), told}));
+  Client client;
+  constexpr std::uint16_t kNotify = 4 << 11;
+  const auto ask = [&](const Octets& octets) { return unit::decode(client.send(routes, octets)); };
+  Request request{.qname = "Zone.test", .qtype = RRType::SOA, .flags = kNotify | kFlagAA};
+  Message reply = ask(request.wire());
+  EXPECT_EQ(reply.rcode, 0);
+  EXPECT_EQ(reply.flags, kFlagQR | kNotify | kFlagAA);
+  EXPECT_EQ(reply.qname.to_text(), "Zone.test.");
+  EXPECT_EQ(told->count, 1);
+  // With the SOA that primaries bring, and EDNS.
+  request.edns = true;
+  Octets octets = request.wire();
+  Octets soa;
+  unit::put_record(soa, "zone.test", RRType::SOA, 1, 60, Octets(22));
+  octets.insert(octets.end() - kOptRecordSize, soa.begin(), soa.end());
+  octets[7] = 1;
+  reply = ask(octets);
+  EXPECT_EQ(reply.rcode, 0);
+  EXPECT_TRUE(reply.has_opt);
+  EXPECT_EQ(told->count, 2);
+  // Other zones, types and opcodes.
+  for (const Request& other :
+       {Request{.qname = "test", .qtype = RRType::SOA, .flags = kNotify},
+        Request{.qname = "a.zone.test", .qtype = RRType::SOA, .flags = kNotify},
+        Request{.qname = "zone.test", .qtype = RRType::A, .flags = kNotify},
+        Request{.qname = "zone.test", .qtype = RRType::SOA, .flags = 5 << 11}}) {
+    EXPECT_EQ(ask(other.wire()).rcode, kNotImp) << other.qname;
+  }
+  EXPECT_EQ(ask(Request{.qname = "zone.test", .qtype = RRType::SOA}.wire()).answer.size(), 1U);
+  client.from("192.0.2.1");
+  EXPECT_EQ(ask(request.wire()).rcode, kRefused);
+  EXPECT_EQ(told->count, 2);
+  // Cut short anywhere.
+  client.from("127.0.0.1");
+  const Octets all = Request{.qname = "zone.test", .qtype = RRType::SOA, .flags = kNotify}.wire();
+  for (std::size_t size = 0; size < all.size(); ++size) {
+    (void)client.send(routes, Octets(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(size)));
+  }
+  EXPECT_EQ(told->count, 2);
 }
 
 }  // namespace

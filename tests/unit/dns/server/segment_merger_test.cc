@@ -224,6 +224,49 @@ TEST_F(SegmentMergerTest, ARefusedMessageGoesInParts) {
   EXPECT_EQ(merger_.merge(batch.messages()).data(), batch.messages().data());
 }
 
+// What is refused may be about a route that nobody takes any more.
+TEST_F(SegmentMergerTest, TriesAgainAfterARest) {
+  const Socket a;
+  Batch batch;
+  batch.add(a, "one");
+  batch.add(a, "two");
+  for (unsigned i = 0; i < SegmentMerger::kRefusals; ++i) {
+    merger_.failed(merger_.merge(batch.messages())[0], server_.fd(), EIO);
+  }
+  for (unsigned i = 0; i < SegmentMerger::kRest; ++i) {
+    ASSERT_EQ(merger_.merge(batch.messages()).size(), 2u) << i;
+  }
+  EXPECT_EQ(merger_.merge(batch.messages()).size(), 1u);
+}
+
+// One device that cannot segment, among others that can, does not slow down these.
+TEST_F(SegmentMergerTest, SuccessesSpeakAgainstARest) {
+  const Socket a;
+  Batch batch;
+  batch.add(a, "one");
+  batch.add(a, "two");
+  for (unsigned i = 0; i < 3 * SegmentMerger::kRefusals; ++i) {
+    merger_.failed(merger_.merge(batch.messages())[0], server_.fd(), EIO);
+    merger_.send(batch.messages(), server_.fd());
+  }
+  EXPECT_TRUE(merger_.enabled());
+}
+
+// Port 0 and the like: the kernel refuses every message to such a peer, merged or not.
+TEST_F(SegmentMergerTest, NoPeerSwitchesItOff) {
+  const Socket a;
+  Batch batch;
+  batch.add(a, "one");
+  batch.add(a, "two");
+  for (const int error : {EINVAL, EMSGSIZE}) {
+    for (unsigned i = 0; i < 2 * SegmentMerger::kRefusals; ++i) {
+      merger_.failed(merger_.merge(batch.messages())[0], server_.fd(), error);
+      EXPECT_EQ(a.received(2), (std::vector<std::string>{"one", "two"}));
+    }
+  }
+  EXPECT_TRUE(merger_.enabled());
+}
+
 TEST_F(SegmentMergerTest, AFullBufferIsNoRefusal) {
   const Socket a;
   Batch batch;

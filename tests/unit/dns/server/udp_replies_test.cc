@@ -104,7 +104,9 @@ TEST_F(UdpRepliesTest, ControlDataGoesAlong) {
   pollfd waiting{one_.fd(), POLLIN, 0};
   ASSERT_EQ(::poll(&waiting, 1, testing::kPatienceMs), 1);
   char buffer[8];
-  EXPECT_EQ(::recvfrom(one_.fd(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&seen), &size), 1);
+  EXPECT_EQ(
+      ::recvfrom(one_.fd(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&seen), &size),
+      1);
   EXPECT_EQ(ntohl(seen.sin_addr.s_addr), INADDR_LOOPBACK + 1);
   ::close(any);
 }

@@ -39,7 +39,7 @@ TEST(NameFromText, Escapes) {
   EXPECT_EQ(wire(parsed(R"(\\\.\"\@)")), (Octets{4, '\\', '.', '"', '@', 0}));
   // A digit ends after three.
   EXPECT_EQ(wire(parsed(R"(\0651)")), (Octets{2, 'A', '1', 0}));
-  // An escaped dot is no empty label, and none at the end ends the name.
+  // An escaped dot is not an empty label, and none at the end ends the name.
   EXPECT_EQ(wire(parsed(R"(\.)")), (Octets{1, '.', 0}));
   EXPECT_EQ(wire(parsed(R"(\..)")), (Octets{1, '.', 0}));
 }
@@ -214,7 +214,7 @@ TEST(Name, IsAtOrBelow) {
   EXPECT_FALSE(parsed("local").is_at_or_below(zone.view()));
   EXPECT_FALSE(parsed("acluster.local").is_at_or_below(zone.view()));
   EXPECT_FALSE(parsed("cluster.local.x").is_at_or_below(zone.view()));
-  // The octets of the zone within a label are no label boundary.
+  // The octets of the zone within a label are not a label boundary.
   EXPECT_FALSE(parsed(R"(x\007cluster\005local)").is_at_or_below(zone.view()));
 }
 

@@ -34,12 +34,14 @@ TEST(PlainSize, WritesEveryCompressedNameOut) {
   message.qname = name("www.example.org");
   message.qtype = RRType::A;
   message.qclass = RRClass::IN;
-  message.answer = {record("www.example.org", RRType::CNAME, wire("web.example.org")),
-                    record("web.example.org", RRType::A, {192, 0, 2, 1}),
-                    record("web.example.org", RRType::MX, wire("mail.example.org", {0, 10})),
-                    record("web.example.org", RRType::SRV, wire("a.example.org", {0, 0, 0, 1, 0, 80}))};
-  message.authority = {record("example.org", RRType::SOA,
-                              wire("ns.example.org", {}, wire("root.example.org", {}, Octets(20))))};
+  message.answer = {
+      record("www.example.org", RRType::CNAME, wire("web.example.org")),
+      record("web.example.org", RRType::A, {192, 0, 2, 1}),
+      record("web.example.org", RRType::MX, wire("mail.example.org", {0, 10})),
+      record("web.example.org", RRType::SRV, wire("a.example.org", {0, 0, 0, 1, 0, 80}))};
+  message.authority = {
+      record("example.org", RRType::SOA,
+             wire("ns.example.org", {}, wire("root.example.org", {}, Octets(20))))};
   message.has_opt = true;
   std::size_t expected = kHeaderSize + message.qname.size() + 4 + kOptRecordSize;
   for (const auto* section : {&message.answer, &message.authority}) {

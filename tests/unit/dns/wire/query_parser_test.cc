@@ -239,6 +239,33 @@ TEST(QueryParserEdns, OptOutsideTheAdditionalSection) {
   EXPECT_EQ(gate_of(with_counts(octets, 1, 0, 1, 0)), Gate::FormErr);
 }
 
+// A response has an OPT record when the query had one, also when the gate is before it.
+TEST(QueryParserEdns, IsReadForRefusalsToo) {
+  const Octets good = Request{.qname = "a.b", .edns = true, .dnssec_ok = true}.wire();
+  const auto refused = [](const Octets& octets, Gate gate, bool edns) {
+    Query query;
+    EXPECT_EQ(gate_of(octets, &query), gate);
+    EXPECT_EQ(query.has_edns, edns);
+    EXPECT_EQ(query.dnssec_ok, edns);
+  };
+  Octets other = good;
+  other[2] |= 4 << 3;
+  refused(other, Gate::NotImp, true);
+  Octets two = good;
+  two.insert(two.begin() + kHeaderSize, good.begin() + kHeaderSize, good.begin() + kHeaderSize + 9);
+  refused(with_counts(two, 2, 0, 0, 1), Gate::FormErr, true);
+  Octets none = good;
+  none.erase(none.begin() + kHeaderSize, none.begin() + kHeaderSize + 9);
+  refused(with_counts(none, 0, 0, 0, 1), Gate::FormErr, true);
+  // Not where it cannot be found, or is not an OPT record.
+  refused(with_counts(good, 2, 0, 0, 1), Gate::FormErr, false);
+  refused(with_counts(none, 0, 1, 0, 0), Gate::FormErr, false);
+  for (std::size_t size = kHeaderSize; size < other.size(); ++size) {
+    refused({other.begin(), other.begin() + static_cast<std::ptrdiff_t>(size)}, Gate::NotImp,
+            false);
+  }
+}
+
 TEST(QueryParserEdns, OptMustBeOwnedByTheRoot) {
   Octets octets = with_counts(Request{.qname = "a"}.wire(), 1, 0, 0, 1);
   put_record(octets, "x", RRType::OPT, 1232, 0, {});
@@ -263,13 +290,18 @@ TEST(QueryParserEdns, OptionsMustFillTheRdata) {
   }
 }
 
+// Owned by the root, with the algorithm "x." and a MAC of three octets (RFC 8945 4.2).
+const Octets kTsig{0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 22, 1,  'x', 0, 0, 0, 104,
+                   0, 0, 0,   1, 44,  0, 3, 7, 8, 9, 42, 17, 0,   0, 0, 0};
+
 TEST(QueryParserEdns, BetweenOtherRecords) {
   Octets octets = with_counts(Request{.qname = "a"}.wire(), 1, 0, 0, 3);
   put_record(octets, "x.y", RRType::A, 1, 5, {1, 2, 3, 4});
   const std::size_t start = octets.size();
   put_record(octets, ".", RRType::OPT, 700, 0, {});
   const std::size_t end = octets.size();
-  octets.insert(octets.end(), {0xC0, 12, 0, 250, 0, 255, 0, 0, 0, 0, 0, 1, 7});
+  octets.insert(octets.end(), {0xC0, 12});
+  octets.insert(octets.end(), kTsig.begin() + 1, kTsig.end());
   Query query;
   ASSERT_EQ(gate_of(octets, &query), Gate::Pass);
   EXPECT_EQ(query.udp_size, 700);
@@ -296,6 +328,132 @@ TEST(QueryParser, RecordOwners) {
   put_record(bad, ".", RRType::A, 1, 0, {1, 2, 3, 4});
   store_u16(&bad[bad.size() - 6], 5);
   EXPECT_EQ(gate_of(bad), Gate::FormErr);
+}
+
+// A question for `a.` with one more record in the additional section, and an OPT behind it.
+Gate gate_with(const Octets& record, Query* query = nullptr) {
+  Octets octets = with_counts(Request{.qname = "a"}.wire(), 1, 0, 0, 2);
+  octets.insert(octets.end(), record.begin(), record.end());
+  put_record(octets, ".", RRType::OPT, 1232, 0x8000, {});
+  return gate_of(octets, query);
+}
+
+Octets record_of(RRType type, const Octets& rdata) {
+  Octets record;
+  put_record(record, ".", type, 1, 0, rdata);
+  return record;
+}
+
+// The records are not for us; they must be what their types say all the same. The answer to a bad
+// one carries an OPT record.
+TEST(QueryParser, RdataIsWhatItsTypeSays) {
+  struct Case {
+    RRType type;
+    Octets rdata;
+    bool good;
+  };
+  const std::uint8_t rdata_at = kHeaderSize + 7 + 11;  // behind the question and the fixed fields
+  const Octets soa_tail{0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5};
+  Octets soa{0xC0, 12, 1, 'b', 0xC0, 12};
+  soa.insert(soa.end(), soa_tail.begin(), soa_tail.end());
+  const std::vector<Case> cases{
+      {RRType::A, {1, 2, 3, 4}, true},
+      {RRType::A, {1, 2, 3}, false},
+      {RRType::A, {1, 2, 3, 4, 5}, false},
+      {RRType::A, {}, false},
+      {RRType::AAAA, Octets(16), true},
+      {RRType::AAAA, Octets(15), false},
+      {RRType::CNAME, {0xC0, 12}, true},
+      {RRType::CNAME, {0xC0, rdata_at}, false},      // to itself
+      {RRType::CNAME, {0xC0, rdata_at + 2}, false},  // forwards
+      {RRType::PTR, {1, 'b', 0xC0}, false},
+      {RRType::PTR, {1, 'b', 0xC0, rdata_at}, false},  // a circle
+      {RRType::NS, {5, 'b', 'c'}, false},              // beyond the record
+      {RRType::NS, {0x41, 'b', 0}, false},
+      {RRType::NS, {1, 'b', 0, 0}, false},
+      {RRType::SOA, soa, true},
+      {RRType::SOA, {soa.begin(), soa.end() - 1}, false},
+      {RRType::MX, {0, 10, 1, 'b', 0}, true},
+      {RRType::MX, {0, 10}, false},
+      {RRType::SRV, {0, 0, 0, 0, 0, 53, 1, 'b', 0}, true},
+      {RRType::SRV, {0, 0, 0, 0, 0, 1, 'b', 0}, false},
+      {RRType::TXT, {2, 'b', 'c', 0}, true},
+      {RRType::TXT, {3, 'b', 'c'}, false},
+      {RRType::TXT, {}, false},
+      {RRType::HINFO, {1, 'b', 2, 'c'}, false},
+      {RRType::DNAME, {}, false},
+      {RRType::RRSIG, {0, 1, 8, 2}, false},
+      {RRType::NSEC, {0, 0, 33}, false},
+      {RRType::HTTPS, {0, 1, 0, 0, 1, 0, 9}, false},
+      {RRType{65280}, {1, 2, 3}, true},  // unknown: opaque (RFC 3597 section 3)
+  };
+  for (const Case& c : cases) {
+    Query query;
+    EXPECT_EQ(gate_with(record_of(c.type, c.rdata), &query), c.good ? Gate::Pass : Gate::FormErr)
+        << rrtype_to_text(c.type) << " of " << c.rdata.size() << " octets";
+    EXPECT_TRUE(query.has_edns && query.dnssec_ok) << rrtype_to_text(c.type);
+  }
+}
+
+TEST(QueryParser, OwnersThatLeadNowhere) {
+  const std::uint8_t owner_at = kHeaderSize + 7;
+  const Octets fields{0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4};
+  const auto gate = [&](Octets owner) {
+    owner.insert(owner.end(), fields.begin(), fields.end());
+    return gate_with(owner);
+  };
+  EXPECT_EQ(gate({0xC0, 12}), Gate::Pass);
+  EXPECT_EQ(gate({0xC0, owner_at}), Gate::FormErr);
+  EXPECT_EQ(gate({1, 'b', 0xC0, owner_at}), Gate::FormErr);
+  EXPECT_EQ(gate({0xFF, 0xFF}), Gate::FormErr);
+}
+
+// RFC 8945 5.1: one, and the last record of all.
+TEST(QueryParser, Tsig) {
+  Octets octets = with_counts(Request{.qname = "a"}.wire(), 1, 0, 0, 1);
+  const auto with = [&](std::initializer_list<Octets> records) {
+    Octets out = with_counts(octets, 1, 0, 0, static_cast<unsigned>(records.size()));
+    for (const Octets& record : records) out.insert(out.end(), record.begin(), record.end());
+    return gate_of(out);
+  };
+  EXPECT_EQ(with({kTsig}), Gate::Pass);
+  EXPECT_EQ(with({record_of(RRType::A, {1, 2, 3, 4}), kTsig}), Gate::Pass);
+  EXPECT_EQ(with({kTsig, record_of(RRType::A, {1, 2, 3, 4})}), Gate::FormErr);
+  EXPECT_EQ(with({kTsig, kTsig}), Gate::FormErr);
+  // Cut anywhere, with an RDLENGTH that says so.
+  for (std::size_t size = 0; size < kTsig.size() - 11; ++size) {
+    Octets cut{kTsig.begin(), kTsig.begin() + 11 + static_cast<std::ptrdiff_t>(size)};
+    store_u16(&cut[9], static_cast<std::uint16_t>(size));
+    EXPECT_EQ(with({cut}), Gate::FormErr) << size;
+  }
+  // Not in the sections before.
+  octets = Request{.qname = "a", .qtype = RRType::IXFR}.wire();
+  octets.insert(octets.end(), kTsig.begin(), kTsig.end());
+  EXPECT_EQ(gate_of(with_counts(octets, 1, 0, 1, 0)), Gate::FormErr);
+}
+
+// An IXFR question brings the SOA that its client has (RFC 1995 section 3).
+TEST(QueryParser, RecordsOfOtherSections) {
+  const Octets one = record_of(RRType::A, {1, 2, 3, 4});
+  const auto gate = [](RRType qtype, const Octets& record, unsigned an, unsigned ns) {
+    Octets octets = Request{.qname = "a", .qtype = qtype}.wire();
+    octets.insert(octets.end(), record.begin(), record.end());
+    return gate_of(with_counts(octets, 1, an, ns, 0));
+  };
+  EXPECT_EQ(gate(RRType::A, one, 1, 0), Gate::FormErr);
+  EXPECT_EQ(gate(RRType::A, one, 0, 1), Gate::FormErr);
+  EXPECT_EQ(gate(RRType::IXFR, one, 0, 1), Gate::Pass);
+  EXPECT_EQ(gate(RRType::IXFR, record_of(RRType::A, {1, 2, 3}), 0, 1), Gate::FormErr);
+}
+
+TEST(QueryParser, MoreRecordsThanAQueryNeeds) {
+  const Octets one = record_of(RRType::A, {1, 2, 3, 4});
+  Octets octets = Request{.qname = "a"}.wire();
+  for (unsigned i = 0; i < kMaxQueryRecords; ++i)
+    octets.insert(octets.end(), one.begin(), one.end());
+  EXPECT_EQ(gate_of(with_counts(octets, 1, 0, 0, kMaxQueryRecords)), Gate::Pass);
+  octets.insert(octets.end(), one.begin(), one.end());
+  EXPECT_EQ(gate_of(with_counts(octets, 1, 0, 0, kMaxQueryRecords + 1)), Gate::FormErr);
 }
 
 // Any octets get a verdict, and what passes is what it says. Mutations of good requests come

@@ -20,8 +20,8 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 void Exchange::reply(unsigned status, const std::string& body, const Headers& more) {
-  std::string text = "HTTP/1.1 " + std::to_string(status) + " Scripted\r\nContent-Length: " +
-                     std::to_string(body.size()) + "\r\n";
+  std::string text = "HTTP/1.1 " + std::to_string(status) +
+                     " Scripted\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   bool typed = false;
   for (const auto& [name, value] : more) {
     text += name + ": " + value + "\r\n";
@@ -77,9 +77,8 @@ Identity make_identity(int valid_from_days, int valid_to_days) {
   };
   Identity identity;
   identity.certificate = pem([&](BIO* bio) { PEM_write_bio_X509(bio, cert); });
-  identity.key = pem([&](BIO* bio) {
-    PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-  });
+  identity.key = pem(
+      [&](BIO* bio) { PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr); });
   X509_free(cert);
   EVP_PKEY_free(key);
   return identity;
@@ -226,8 +225,8 @@ ScriptedApi::ScriptedApi(asio::io_context& io, const Identity* identity) : io_(i
 ScriptedApi::~ScriptedApi() { shut(); }
 
 void ScriptedApi::listen() {
-  acceptor_ = std::make_unique<tcp::acceptor>(
-      io_, tcp::endpoint(asio::ip::address_v4::loopback(), port_));
+  acceptor_ =
+      std::make_unique<tcp::acceptor>(io_, tcp::endpoint(asio::ip::address_v4::loopback(), port_));
   port_ = acceptor_->local_endpoint().port();
   accept();
 }
@@ -281,8 +280,7 @@ void FakeCluster::remove(const std::string& path, const std::string& key) {
   ++version;
 }
 
-void FakeCluster::update(const std::string& path, const std::string& key,
-                         const std::string& body) {
+void FakeCluster::update(const std::string& path, const std::string& key, const std::string& body) {
   const bool there = objects_[path].contains(key);
   put(path, key, body);
   tell(path, std::string(R"({"type":")") + (there ? "MODIFIED" : "ADDED") + R"(","object":)" +
@@ -308,18 +306,22 @@ void FakeCluster::serve(const std::shared_ptr<Exchange>& exchange) {
   if (instead && instead(exchange)) return;
   const auto& objects = objects_[exchange->path];
   if (streamed && !streams_lists) {
-    return exchange->reply(422, R"({"kind":"Status","code":422,"message":"sendInitialEvents is forbidden"})");
+    return exchange->reply(
+        422, R"({"kind":"Status","code":422,"message":"sendInitialEvents is forbidden"})");
   }
   if (streamed) {
     exchange->begin();
+    for (const std::string& object : odd[exchange->path]) {
+      exchange->chunk(R"({"type":"ADDED","object":)" + object + "}\n");
+    }
     for (const auto& [key, object] : objects) {
       exchange->chunk(R"({"type":"ADDED","object":)" + stamped(key, object.first, object.second) +
                       "}\n");
     }
-    exchange->chunk(
-        R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":")" +
-        std::to_string(version) +
-        R"(","annotations":{"k8s.io/initial-events-end":"true"}}}})" "\n");
+    exchange->chunk(R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":")" +
+                    std::to_string(version) +
+                    R"(","annotations":{"k8s.io/initial-events-end":"true"}}}})"
+                    "\n");
     return watch(exchange);
   }
   if (watching) {
@@ -330,6 +332,10 @@ void FakeCluster::serve(const std::shared_ptr<Exchange>& exchange) {
                                ? static_cast<std::size_t>(std::stoul(exchange->query["continue"]))
                                : 0;
   std::string items;
+  if (from == 0) {
+    for (const std::string& object : odd[exchange->path])
+      items += (items.empty() ? "" : ",") + object;
+  }
   std::size_t i = 0;
   for (const auto& [key, object] : objects) {
     if (i >= from && i < from + page) {

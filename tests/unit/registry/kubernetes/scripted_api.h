@@ -96,8 +96,11 @@ class FakeCluster {
 
   // Answers instead, when it says true.
   std::function<bool(const std::shared_ptr<Exchange>&)> instead;
+  // What further stands where objects should, by path: in lists as items, in streamed ones as the
+  // objects of events.
+  std::map<std::string, std::vector<std::string>> odd;
   bool streams_lists = true;
-  bool ends_watches = true;   // when their time is over
+  bool ends_watches = true;  // when their time is over
   std::size_t page = 500;
   std::map<std::string, unsigned> lists, watches;  // requests by path
   std::uint64_t version = 100;

@@ -103,9 +103,9 @@ TEST(AddressPool, TinyRanges) {
 }
 
 TEST(AddressPools, NextRangeWhenOneIsFull) {
-  AddressPools pools({*Cidr::parse("10.0.0.0/30"), *Cidr::parse("fd00::/120"),
-                      *Cidr::parse("10.1.0.0/24")},
-                     PoolKind::Services);
+  AddressPools pools(
+      {*Cidr::parse("10.0.0.0/30"), *Cidr::parse("fd00::/120"), *Cidr::parse("10.1.0.0/24")},
+      PoolKind::Services);
   EXPECT_EQ(pools.families(), (std::vector<IpFamily>{IpFamily::V4, IpFamily::V6}));
   EXPECT_TRUE(Cidr::parse("10.0.0.0/30")->contains(*pools.allocate({"a", "a"}, IpFamily::V4)));
   EXPECT_TRUE(Cidr::parse("10.0.0.0/30")->contains(*pools.allocate({"a", "b"}, IpFamily::V4)));

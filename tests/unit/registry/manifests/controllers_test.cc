@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <regex>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "registry/ip_address.h"
+#include "tests/unit/growth.h"
 #include "tests/unit/registry/manifests/manifest_fixture.h"
 
 namespace clusterdns::registry {
@@ -46,8 +48,9 @@ std::string workload(const std::string& kind, const std::string& name, int repli
                      const std::string& metadata = "") {
   return "---\napiVersion: apps/v1\nkind: " + kind + "\nmetadata: {name: " + name + metadata +
          "}\nspec: {replicas: " + std::to_string(replicas) +
-         ", selector: {matchLabels: {app: " + name + "}}, template: {metadata: {labels: {app: " +
-         name + "}}, spec: " + spec + "}" + more + "}\n";
+         ", selector: {matchLabels: {app: " + name +
+         "}}, template: {metadata: {labels: {app: " + name + "}}, spec: " + spec + "}" + more +
+         "}\n";
 }
 
 const ObjectKey kS{"default", "s"};
@@ -65,6 +68,267 @@ TEST(Controllers, DeploymentsMakePodsWithKubernetesNames) {
   for (const std::string& address : endpoints_of(cluster.store, kS)) {
     EXPECT_TRUE(pods.contains(*IpAddress::parse(address))) << address;
   }
+}
+
+TEST(Controllers, ReplicationControllersMakePods) {
+  const std::string controller =
+      "---\napiVersion: v1\nkind: ReplicationController\nmetadata: {name: rc}\nspec: {replicas: 2, "
+      "selector: {app: rc}, template: {metadata: {labels: {app: rc}}}}\n";
+  TestCluster cluster(headless("app: rc") + controller);
+  EXPECT_THAT(cluster.diagnostics, IsEmpty());
+  EXPECT_THAT(targets_of(cluster.store, kS),
+              AllOf(SizeIs(2), Each(MatchesRegex("rc-[bcdfghjklmnpqrstvwxz2456789]{5}"))));
+  // Those that are listed are its own.
+  TestCluster listed(headless("app: rc") + controller + pod("a", "app: rc", "{podIP: 10.244.0.9}") +
+                     pod("b", "x: z", "{podIP: 10.244.0.8}",
+                         ", ownerReferences: [{kind: ReplicationController, name: rc, controller: "
+                         "true}]"));
+  EXPECT_THAT(targets_of(listed.store, kS), ElementsAre("a"));
+}
+
+TEST(Controllers, PodsOfOneWorkloadAreBounded) {
+  TestCluster cluster(headless("app: web") + workload("Deployment", "web", kMaxWorkloadPods + 1));
+  EXPECT_THAT(
+      cluster.diagnostics,
+      ElementsAre(HasSubstr("Deployment default/web wants 1001 replicas; it gets 1000 pods, "
+                            "which is the most")));
+  EXPECT_THAT(targets_of(cluster.store, kS), SizeIs(kMaxWorkloadPods));
+}
+
+TEST(Controllers, PodsOfAllWorkloadsAreBounded) {
+  constexpr std::size_t kFit = kMaxMadePods / kMaxWorkloadPods;
+  std::vector<WorkloadManifest> workloads(kFit);
+  for (std::size_t i = 0; i < kFit; ++i) {
+    workloads[i].kind = i % 2 == 0 ? WorkloadKind::Deployment : WorkloadKind::StatefulSet;
+    workloads[i].key = {"default", "w" + std::to_string(i)};
+    workloads[i].replicas = 150'000;
+    workloads[i].template_spec = std::make_shared<const PodSpec>();
+  }
+  std::vector<const WorkloadManifest*> all;
+  for (const WorkloadManifest& workload : workloads) all.push_back(&workload);
+  PodBudget budget;
+  EXPECT_EQ(plan_pods({}, all, &budget).size(), kMaxMadePods);
+  EXPECT_EQ(budget.left, 0u);
+  EXPECT_FALSE(budget.exceeded);
+  EXPECT_THAT(plan_pods({}, {all[0]}, &budget), IsEmpty());
+  EXPECT_TRUE(budget.exceeded);
+}
+
+// All namespaces share what there is, and what is left when one of them goes.
+TEST(Controllers, EndpointsOfSelectorsAreBounded) {
+  constexpr int kServices = 250, kPods = 1'000;
+  const auto in = [](const std::string& ns, int services) {
+    std::string text =
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: " + ns +
+        "}\nspec: {replicas: " + std::to_string(kPods) +
+        ", selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}}}\n";
+    for (int i = 0; i < services; ++i) {
+      text += "---\napiVersion: v1\nkind: Service\nmetadata: {name: s" + std::to_string(i) +
+              ", namespace: " + ns + "}\nspec: {selector: {a: b}, ports: [{port: 80}]}\n";
+    }
+    return text;
+  };
+  const auto endpoints = [](const TestCluster& cluster, const std::string& ns) {
+    std::size_t count = 0;
+    for (int i = 0; i < kServices; ++i) {
+      count += endpoints_of(cluster.store, {ns, "s" + std::to_string(i)}).size();
+    }
+    return count;
+  };
+  TestCluster cluster(in("one", kServices));
+  ASSERT_THAT(cluster.diagnostics, SizeIs(1));
+  EXPECT_THAT(
+      cluster.diagnostics[0],
+      AllOf(HasSubstr("50 Services of namespace one, this one first, have not all endpoints"),
+            HasSubstr("more than 200000")));
+  EXPECT_EQ(endpoints(cluster, "one"), kMaxMadeEndpoints);
+  cluster.folder.write("b.yaml", in("two", 1));
+  EXPECT_THAT(cluster.reload(),
+              ElementsAre(HasSubstr("1 Service of namespace two, this one, has")));
+  EXPECT_EQ(endpoints(cluster, "two"), 0u);
+  cluster.folder.replace("a.yaml", in("one", 10));
+  EXPECT_THAT(cluster.reload(), IsEmpty());
+  cluster.folder.replace("b.yaml", in("two", 2));
+  EXPECT_THAT(cluster.reload(), IsEmpty());
+  EXPECT_EQ(endpoints(cluster, "one"), 10u * kPods);
+  EXPECT_EQ(endpoints(cluster, "two"), 2u * kPods);
+}
+
+// ---- cost ----
+
+std::string numbered(const char* name, int i) { return name + std::to_string(i); }
+
+// Half of the pods have `a: "1"`, the other half `b: "1"`, and each a number of its own.
+std::vector<PodManifest> halves(int count) {
+  std::vector<PodManifest> pods(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    PodManifest& pod = pods[static_cast<std::size_t>(i)];
+    pod.object.key = {"default", numbered("p", i)};
+    pod.object.labels = {{i % 2 == 0 ? "a" : "b", "1"}, {"n", std::to_string(i)}};
+  }
+  return pods;
+}
+
+template <typename Manifest>
+std::vector<const Manifest*> pointers(const std::vector<Manifest>& manifests) {
+  std::vector<const Manifest*> result;
+  for (const Manifest& manifest : manifests) result.push_back(&manifest);
+  return result;
+}
+
+WorkloadManifest replica_set(const std::string& name, Labels selector) {
+  WorkloadManifest workload;
+  workload.kind = WorkloadKind::ReplicaSet;
+  workload.key = {"default", name};
+  workload.replicas = 0;
+  workload.selector = std::move(selector);
+  workload.template_spec = std::make_shared<const PodSpec>();
+  return workload;
+}
+
+constexpr double kLinear = 24;  // eight times as much: quadratic is 64
+
+TEST(ControllersCost, AdoptionFollowsPodsAndWorkloads) {
+  const auto plan = [](int count) {
+    return [pods = halves(count), sets = [&] {
+      std::vector<WorkloadManifest> sets;
+      for (int i = 0; i < count; ++i) {
+        // All of them alike, each of its own pod, each of none.
+        sets.push_back(replica_set(numbered("alike", i), {{"a", "1"}}));
+        sets.push_back(replica_set(numbered("own", i), {{"b", "1"}, {"n", std::to_string(i)}}));
+        sets.push_back(replica_set(numbered("none", i), {{"a", "1"}, {"n", "x"}}));
+      }
+      return sets;
+    }()] { return plan_pods(pointers(pods), pointers(sets)).size(); };
+  };
+  EXPECT_LT(unit::growth(plan(200), plan(1'600)), kLinear);
+}
+
+TEST(ControllersCost, SelectorsFollowKindsOfPods) {
+  // Pods of one template, and Services whose selectors choose none of them though each label does.
+  const auto select = [](int count) {
+    return [count] {
+      std::vector<PlannedPod> pods(static_cast<std::size_t>(count));
+      for (int i = 0; i < count; ++i) {
+        pods[static_cast<std::size_t>(i)].object.labels = {{i % 2 == 0 ? "a" : "b", "1"},
+                                                           {"c", "1"}};
+      }
+      PodIndex index(pods);
+      std::size_t chosen = 0;
+      for (int i = 0; i < count; ++i) chosen += index.select({{"a", "1"}, {"b", "1"}})->size();
+      return chosen;
+    };
+  };
+  EXPECT_EQ(select(10)(), 0u);
+  EXPECT_LT(unit::growth(select(200), select(1'600)), kLinear);
+}
+
+TEST(ControllersCost, SelectorsOfANamespaceAreBounded) {
+  const Labels labels{{"a", "1"}};
+  LabelIndex index;
+  constexpr std::size_t kObjects = 100'000;
+  for (std::size_t i = 0; i < kObjects; ++i) index.add(labels);
+  std::size_t chosen = 0;
+  while (const auto some = index.select(labels)) {
+    ASSERT_EQ(some->size(), kObjects);
+    ASSERT_LE(chosen += some->size(), kMaxSelected);
+  }
+  EXPECT_GE(chosen + 2 * kObjects, kMaxSelected);
+  EXPECT_TRUE(index.select({{"a", "2"}})) << "what costs nothing is still to be had";
+}
+
+// Pods with a specification each, and a service that asks for the ports of all by name.
+struct ManyPorts {
+  ManyPorts(int pod_count, int port_count, bool alike) {
+    for (int i = 0; i < port_count; ++i) {
+      ServicePort port;
+      port.name = port.target_port_name = numbered("p", i);
+      port.port = 80;
+      service.ports.push_back(port);
+    }
+    service.key = {"default", "s"};
+    specs.resize(static_cast<std::size_t>(pod_count));
+    pods.resize(specs.size());
+    for (int i = 0; i < pod_count; ++i) {
+      PodSpec& spec = specs[static_cast<std::size_t>(i)];
+      spec.named_ports = {{"p0", Protocol::Tcp, static_cast<std::uint16_t>(alike ? 1 : i + 1)}};
+      PlannedPod& pod = pods[static_cast<std::size_t>(i)];
+      pod.spec = &spec;
+      pod.object.ips = {*IpAddress::parse("10.0.0.1")};
+    }
+    for (const PlannedPod& pod : pods) selected.push_back(&pod);
+  }
+
+  std::vector<EndpointSlice> slices(std::size_t* left_out = nullptr) const {
+    return make_slices(
+        service, {IpFamily::V4}, selected, [](const std::string&) { return false; }, {}, left_out);
+  }
+
+  Service service;
+  std::vector<PodSpec> specs;
+  std::vector<PlannedPod> pods;
+  std::vector<const PlannedPod*> selected;
+};
+
+TEST(ControllersCost, GroupsOfPortsFollowPodsAndPorts) {
+  const ManyPorts few(250, 250, true), many(2'000, 2'000, true);
+  EXPECT_EQ(many.slices().size(), 1u);
+  EXPECT_LT(unit::growth([&] { return few.slices().size(); }, [&] { return many.slices().size(); }),
+            kLinear);
+  const ManyPorts some_groups(100, 1, false), more_groups(800, 1, false);
+  EXPECT_EQ(more_groups.slices().size(), 800u);
+  EXPECT_LT(unit::growth([&] { return some_groups.slices().size(); },
+                         [&] { return more_groups.slices().size(); }),
+            kLinear);
+}
+
+TEST(ControllersCost, PortsOfSlicesAreBounded) {
+  const ManyPorts many(200, 1'000, false);
+  std::size_t left_out = 0;
+  EXPECT_EQ(many.slices(&left_out).size(), kMaxSlicePorts / 1'000);
+  EXPECT_EQ(left_out, 200 - kMaxSlicePorts / 1'000);
+}
+
+TEST(ControllersCost, NamesThatAreCutToTheSameAreMadeInTurn) {
+  const auto plan = [](int count) {
+    return [sets = [&] {
+      std::vector<WorkloadManifest> sets;
+      for (int i = 0; i < count; ++i) {
+        sets.push_back(replica_set(std::string(60, 'a') + std::to_string(i), {}));
+        sets.back().replicas = 5;
+      }
+      return sets;
+    }()] { return plan_pods({}, pointers(sets)).size(); };
+  };
+  EXPECT_EQ(plan(40)(), 200u);
+  EXPECT_LT(unit::growth(plan(40), plan(320)), kLinear);
+}
+
+// The first of several containers with a port of that name counts; a pod without one is an endpoint
+// all the same.
+TEST(Controllers, PodsAreGroupedByTheNumbersOfNamedPorts) {
+  ManyPorts ports(4, 2, true);
+  ports.specs[0].named_ports = {{"p0", Protocol::Tcp, 1}, {"p0", Protocol::Tcp, 2}};
+  ports.specs[1].named_ports = {{"p1", Protocol::Udp, 7}, {"p0", Protocol::Tcp, 1}};
+  ports.specs[2].named_ports = {};
+  ports.specs[3].named_ports = {{"p1", Protocol::Tcp, 3}, {"p0", Protocol::Tcp, 1}};
+  const auto slices = ports.slices();
+  ASSERT_EQ(slices.size(), 3u);
+  EXPECT_EQ(slices[0].endpoints.size(), 2u);
+  EXPECT_EQ(slices[0].ports, (std::vector<EndpointPort>{{"p0", Protocol::Tcp, 1}}));
+  EXPECT_TRUE(slices[1].ports.empty());
+  EXPECT_EQ(slices[2].ports,
+            (std::vector<EndpointPort>{{"p0", Protocol::Tcp, 1}, {"p1", Protocol::Tcp, 3}}));
+}
+
+// A pod's name may be no label, and then it names no endpoint.
+TEST(Controllers, LongNamesOfPodsNameNoEndpoints) {
+  const std::string name = std::string(70, 'a');
+  TestCluster cluster(headless("app: x") + pod(name, "app: x", "{podIP: 10.0.0.1}") +
+                      pod("with.dots", "app: x", "{podIP: 10.0.0.2}"));
+  EXPECT_THAT(cluster.diagnostics, IsEmpty());
+  EXPECT_THAT(endpoints_of(cluster.store, kS), ElementsAre("10.0.0.1", "10.0.0.2"));
+  EXPECT_THAT(targets_of(cluster.store, kS), ElementsAre("", ""));
 }
 
 TEST(Controllers, TheSameInputGivesTheSameCluster) {
@@ -98,9 +362,8 @@ TEST(Controllers, ServicesChooseOnePodOfAStatefulSet) {
 }
 
 TEST(Controllers, StatefulSetOrdinalsMayStartElsewhere) {
-  TestCluster cluster(
-      headless("app: db") +
-      workload("StatefulSet", "db", 2, "{}", ", serviceName: s, ordinals: {start: 7}"));
+  TestCluster cluster(headless("app: db") + workload("StatefulSet", "db", 2, "{}",
+                                                     ", serviceName: s, ordinals: {start: 7}"));
   EXPECT_THAT(hostnames_of(cluster.store, kS), ElementsAre("db-7", "db-8"));
 }
 
@@ -147,7 +410,7 @@ TEST(Controllers, Readiness) {
       pod("d", "app: x", "{podIP: 10.0.0.4}", ", deletionTimestamp: \"2024-01-01T00:00:00Z\"");
   TestCluster cluster(headless("app: x") + pods);
   EXPECT_THAT(endpoints_of(cluster.store, kS), ElementsAre("10.0.0.1", "10.0.0.2-", "10.0.0.4-"));
-  EXPECT_EQ(cluster.store.pod({"default", "c"}), nullptr);
+  EXPECT_EQ(cluster.store.find<Pod>({"default", "c"}), nullptr);
 
   TestCluster publishing(headless("app: x", ", publishNotReadyAddresses: true") + pods);
   EXPECT_THAT(endpoints_of(publishing.store, kS), ElementsAre("10.0.0.1", "10.0.0.2", "10.0.0.4"));
@@ -158,9 +421,9 @@ TEST(Controllers, PodsThatEndOrAreLostHaveNoNameOfTheirOwn) {
       headless("app: x") + pod("a", "app: x", "{podIP: 10.0.0.1}") +
       pod("b", "app: x", "{podIP: 10.0.0.2}", ", deletionTimestamp: \"2024-01-01T00:00:00Z\"") +
       pod("c", "app: x", "{podIP: 10.0.0.3, phase: Unknown}"));
-  EXPECT_NE(cluster.store.pod({"default", "a"}), nullptr);
-  EXPECT_EQ(cluster.store.pod({"default", "b"}), nullptr);
-  EXPECT_EQ(cluster.store.pod({"default", "c"}), nullptr);
+  EXPECT_NE(cluster.store.find<Pod>({"default", "a"}), nullptr);
+  EXPECT_EQ(cluster.store.find<Pod>({"default", "b"}), nullptr);
+  EXPECT_EQ(cluster.store.find<Pod>({"default", "c"}), nullptr);
 }
 
 TEST(Controllers, APodThatEndsIsReplaced) {
@@ -225,9 +488,10 @@ TEST(Controllers, ExplicitSlicesWin) {
 }
 
 TEST(Controllers, NoSelectorNoSlices) {
-  TestCluster cluster("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: "
-                      "80}]}\n" +
-                      workload("Deployment", "web", 3));
+  TestCluster cluster(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: "
+      "80}]}\n" +
+      workload("Deployment", "web", 3));
   EXPECT_THAT(cluster.store.slices(kS), IsEmpty());
 }
 
@@ -259,8 +523,9 @@ TEST(Controllers, OwnedPodsTakeThePlaceOfMadeOnes) {
 TEST(Controllers, StatefulSetPodsMayBeListed) {
   TestCluster cluster(headless("app: db") +
                       workload("StatefulSet", "db", 3, "{}", ", serviceName: s") +
-                      pod("db-1", "app: db", "{podIP: 10.0.0.1}", "", "{hostname: db-1, subdomain: "
-                                                                      "s}"));
+                      pod("db-1", "app: db", "{podIP: 10.0.0.1}", "",
+                          "{hostname: db-1, subdomain: "
+                          "s}"));
   EXPECT_THAT(hostnames_of(cluster.store, kS), ElementsAre("db-0", "db-1", "db-2"));
   EXPECT_EQ(endpoints_of(cluster.store, kS)[1], "10.0.0.1");
 }
@@ -348,7 +613,7 @@ TEST(Controllers, LongWorkloadNamesGiveDistinctPodNamesThatAreLabels) {
   TestCluster cluster(workload("Deployment", stem + "1", 50) +
                       workload("Deployment", stem + "2", 50));
   std::set<std::string> names;
-  cluster.store.for_each_pod([&](const Pod& each) {
+  cluster.store.for_each<Pod>([&](const Pod& each) {
     names.insert(each.key.name);
     EXPECT_LE(each.key.name.size(), 63U);
   });

@@ -50,9 +50,9 @@ class ScratchFolder {
   std::filesystem::path path_;
 };
 
-inline std::vector<std::string> texts(const std::vector<Diagnostic>& diagnostics) {
+inline std::vector<std::string> texts(const std::vector<Problem>& problems) {
   std::vector<std::string> result;
-  for (const Diagnostic& diagnostic : diagnostics) result.push_back(diagnostic.text);
+  for (const Problem& problem : problems) result.push_back(to_string(problem));
   return result;
 }
 
@@ -95,8 +95,7 @@ inline std::vector<std::string> targets_of(const Store& store, const ObjectKey& 
 
 inline std::vector<std::string> cluster_ips_of(const Store& store, const ObjectKey& service) {
   const Service* found = store.service(service);
-  return found == nullptr ? std::vector<std::string>{"no such service"}
-                          : texts(found->cluster_ips);
+  return found == nullptr ? std::vector<std::string>{"no such service"} : texts(found->cluster_ips);
 }
 
 // A cluster whose manifests are the files of a scratch folder, at first one with `text`.
