@@ -105,15 +105,15 @@ void BM_Encode(benchmark::State& state) {
   Asker asker(model, 0);
   model.reclaim.enter(0);
   (void)asker.ask(packets[0].view());
-  dns::QueryContext& ctx = asker.context();
+  dns::Exchange& exchange = asker.context();
   std::vector<std::uint8_t> out(4096);
   for (auto _ : state) {
     // Encoding notes where names stand; each run starts from what was decided.
-    for (std::size_t i = 1; i < ctx.answer.name_count; ++i) {
-      if (ctx.answer.names[i].literal == 0) ctx.answer.names[i].offset = 0;
+    for (std::size_t i = 1; i < exchange.answer.name_count; ++i) {
+      if (exchange.answer.names[i].literal == 0) exchange.answer.names[i].offset = 0;
     }
-    benchmark::DoNotOptimize(
-        dns::encode_answer(ctx.query, ctx.answer, dns::kDefaultUdpSize, out.data(), out.size()));
+    benchmark::DoNotOptimize(dns::encode_answer(exchange.query, exchange.answer,
+                                                dns::kDefaultUdpSize, out.data(), out.size()));
   }
   model.reclaim.leave(0);
   state.SetLabel(to_string(what));

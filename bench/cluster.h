@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "dns/concurrent/reclaim.h"
 #include "dns/server/configuration.h"
-#include "dns/server/reclaim.h"
 #include "dns/server/responder.h"
 #include "registry/store.h"
 #include "zones/cluster_stage.h"
@@ -77,12 +77,12 @@ class Asker {
   // As the server does after each batch: queries of the batch get its duration.
   void end_batch() noexcept { dns::RouteCounters::end_batch(worker_.open_durations, 1000); }
   [[nodiscard]] const std::uint8_t* response() const noexcept { return response_.data(); }
-  [[nodiscard]] dns::QueryContext& context() noexcept { return *context_; }
+  [[nodiscard]] dns::Exchange& context() noexcept { return *context_; }
 
  private:
   Model& model_;
   dns::WorkerContext worker_;
-  std::unique_ptr<dns::QueryContext> context_;
+  std::unique_ptr<dns::Exchange> context_;
   std::vector<std::uint8_t> response_;
 };
 

@@ -5,7 +5,9 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "bench"
@@ -15,12 +17,30 @@ CLIENT_CORE = 1
 NICE = 0          # of what is measured
 
 
-def build(*targets, jobs=None):
-    """Builds release targets, as the preset says what that is, and returns the build folder."""
-    subprocess.run(["cmake", "--preset", "release", "-B", BUILD, "-DCLUSTERDNS_BENCH=ON", "-DCLUSTERDNS_TESTS=OFF"],
-                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", BUILD, "-j", str(jobs or os.cpu_count()), "--target", *targets],
-                   check=True, stdout=subprocess.DEVNULL)
+def install(*lists):
+    """Installs what is missing of these lists of deploy/packages; whoever needs a package that could not be
+    installed says so later."""
+    names = " ".join(f'"${{{name}[@]}}"' for name in lists)
+    subprocess.run(["bash", "-c", f'. deploy/packages; install_packages {names}'], cwd=ROOT, stdout=sys.stderr)
+
+
+def build(*targets, jobs=None, optional=()):
+    """Builds release targets, as the preset says what that is, and returns the build folder. Optional are those
+    that only some machines have the packages for."""
+    def cmake(*arguments):
+        done = subprocess.run(["cmake", *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{done.stdout}bench: the build failed")
+        return done.stdout
+    if not shutil.which("cmake"):
+        sys.exit("bench: cmake is missing; deploy/packages has what the build needs")
+    # Whatever was chosen in that folder before does not count.
+    cmake("--fresh", "--preset", "release", "-B", BUILD, "-DCLUSTERDNS_BENCH=ON")
+    known = set(re.findall(r"^(\w+): phony$", cmake("--build", BUILD, "--target", "help"), re.M))
+    for target in targets:
+        if target not in known:
+            sys.exit(f"bench: packages that {target} needs are missing; deploy/packages has them")
+    cmake("--build", BUILD, "-j", jobs or os.cpu_count(), "--target", *targets, *known.intersection(optional))
     return BUILD
 
 

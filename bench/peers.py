@@ -9,28 +9,20 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 import machine
 from synthetic_cluster import ZONE
+
+sys.path.insert(0, str(machine.ROOT / "tests/support"))
+from ports import free_port  # noqa: E402
 
 RRTYPES = {"A": 1, "SOA": 6, "PTR": 12, "AAAA": 28, "SRV": 33}
 
 
 class Wrong(Exception):
     pass
-
-
-def free_port():
-    """A port that was free for both protocols just now."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            try:
-                tcp.bind(udp.getsockname())
-            except OSError:
-                continue
-            return udp.getsockname()[1]
 
 
 def ask(port, name, rrtype, timeout=1.0, tcp=False):
@@ -189,7 +181,7 @@ class Clusterdns(Server):
 
     def command(self):
         return [self.binary(), "serve", "--manifests", self.folder / self.manifests, "--no-forward", "--no-search",
-                "--workers", "1", "--listen", f"127.0.0.1:{self.port}"]
+                "--no-console", "--workers", "1", "--listen", f"127.0.0.1:{self.port}"]
 
     @classmethod
     def version(cls):

@@ -19,7 +19,7 @@ namespace beyond_sockets {
 namespace {
 
 constexpr unsigned kBatch = 64;
-// A coalesced buffer holds up to 64 KiB in theory; more than this is no batch of DNS queries.
+// A coalesced buffer holds up to 64 KiB in theory; more than this is not a batch of DNS queries.
 constexpr std::size_t kGroRoom = 16384;
 // Queries in the buffers of one batch, with GRO: what is beyond stays unanswered.
 constexpr unsigned kMost = 512;
