@@ -5,8 +5,9 @@ The file is an OCI image layout (index.json, blobs/) and carries Docker's manife
 that `ctr images import`, `kind load image-archive`, `docker load`, `podman load` and `skopeo` all read
 it. The same input gives the same octets: times are fixed, entries are sorted, owners are numbers.
 
-The image is what CoreDNS's is to a Deployment: the program at /coredns, the user 65532, the file
-capability that lets it bind port 53.
+The image is what CoreDNS's is to a Deployment, and what node-cache's is to a DaemonSet: the program at
+/coredns and /node-cache, the user 65532, the file capabilities that let it bind port 53 and, in
+containers that are given NET_ADMIN, set up the node.
 """
 import argparse
 import datetime
@@ -24,13 +25,14 @@ COMPRESSION_LEVEL = 9
 
 USER = 65532
 PROGRAM = "clusterdns"
-# CoreDNS's name for the program: manifests that give a command give this one.
+# CoreDNS's and NodeLocal DNSCache's names for the program: manifests that give a command give these.
 ALIAS = "coredns"
+ALIASES = (ALIAS, "node-cache")
 
 CAP_NET_BIND_SERVICE = 10
+CAP_NET_ADMIN = 12
 # struct vfs_ns_cap_data without the root id (linux/capability.h), little endian.
 VFS_CAP_REVISION_2 = 0x02000000
-VFS_CAP_FLAGS_EFFECTIVE = 0x000001
 
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -42,10 +44,12 @@ MACHINES = {"amd64": 62, "arm64": 183}
 
 
 def file_capability():
-    """security.capability: NET_BIND_SERVICE, permitted and effective. All octets are ASCII, which
-    a pax header takes as they are."""
-    permitted = 1 << CAP_NET_BIND_SERVICE
-    return struct.pack("<5I", VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE, permitted, 0, 0, 0)
+    """security.capability: NET_BIND_SERVICE and NET_ADMIN, permitted. Not effective: the kernel would
+    not start the program in a container that has one of them only. It makes those that it is given
+    effective itself (app/node/capabilities.h). All octets are ASCII, which a pax header takes as they
+    are."""
+    permitted = 1 << CAP_NET_BIND_SERVICE | 1 << CAP_NET_ADMIN
+    return struct.pack("<5I", VFS_CAP_REVISION_2, permitted, 0, 0, 0)
 
 
 def check_program(program, architecture):
@@ -110,12 +114,15 @@ class Tar:
 def layer(program, certificates, packages, time):
     tar = Tar(time)
     tar.file(PROGRAM, program, 0o755, {"security.capability": file_capability()})
-    tar.link(ALIAS, PROGRAM)
+    for alias in ALIASES:
+        tar.link(alias, PROGRAM)
     tar.directory("etc")
     # What runtimes and programs look the user up in; there is no shell and no password.
     tar.file("etc/group", f"root:x:0:\nnonroot:x:{USER}:\n".encode())
     tar.file("etc/passwd", "root:x:0:0:root:/:/none\n"
              f"nonroot:x:{USER}:{USER}:nonroot:/:/none\n".encode())
+    # node-cache's pid file is there.
+    tar.directory("tmp", 0o1777)
     if certificates:
         tar.directory("etc/ssl")
         tar.directory("etc/ssl/certs")

@@ -1,6 +1,6 @@
-// The compiled halves of spdlog and fmt. Debian has them as shared libraries only, and the program of
-// the container image links none. The headers are Debian's; the objects of the server are compiled
-// against the same ones, so they need not be compiled again.
+// The compiled halves of spdlog and fmt. Debian has them as shared libraries only, and the program
+// of the container image links none. The headers are Debian's; the objects of the server are
+// compiled against the same ones, so they need not be compiled again.
 #include <spdlog/async_logger-inl.h>
 #include <spdlog/common-inl.h>
 #include <spdlog/details/backtracer-inl.h>
@@ -30,7 +30,8 @@ template auto decimal_point_impl<char>(locale_ref) -> char;
 template void buffer<char>::append(const char*, const char*);
 }  // namespace fmt::detail
 
-// The default logger of spdlog's registry, which is made at start and never used, writes in colours.
+// The default logger of spdlog's registry, which is made at start and never used, writes in
+// colours.
 template class spdlog::sinks::ansicolor_sink<spdlog::details::console_mutex>;
 template class spdlog::sinks::ansicolor_stdout_sink<spdlog::details::console_mutex>;
 template class spdlog::sinks::base_sink<std::mutex>;

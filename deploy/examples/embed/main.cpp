@@ -30,7 +30,12 @@ int main() {
                 .endpoints = {{"10.244.0.1", "db-0"}, {"10.244.0.2", "db-1"}}});
 
   // Port 0: any free port, on UDP and TCP. Any resolver can be pointed at it.
-  clusterdns::Server server(registry, {.listen = {"127.0.0.1:0"}});
+  // Each query is shown as it is answered, on the server's own thread.
+  clusterdns::Server server(
+      registry, {.listen = {"127.0.0.1:0"}, .on_query = [](const clusterdns::Query& query) {
+                   std::cerr << query.client << " asked for " << query.name << " " << query.type
+                             << ": " << query.rcode << ", " << query.duration.count() << " ns\n";
+                 }});
   std::cout << "listening on " << server.listening().front() << "\n";
 
   show(server, "web.default.svc.cluster.local", "A");
@@ -42,5 +47,7 @@ int main() {
   show(server, "db.default.svc.cluster.local", "A");
   show(server, "db-1.db.default.svc.cluster.local", "A");
 
+  const clusterdns::Counters counters = server.counters();
+  std::cout << counters.queries << " queries, " << counters.failures << " failures\n";
   server.stop();
 }
