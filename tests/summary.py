@@ -1,4 +1,4 @@
-"""Sums up a JUnit file of ctest. Usage: summary.py FILE EXIT-CODE-OF-CTEST
+"""Sums up JUnit files of ctest. Usage: summary.py EXIT-CODE-OF-CTEST FILE…
 
 Prints each failed test by name with the end of what it said, each skipped one with its reason, and
 last the line `N passed, N failed[, N skipped]`. Ends with 0 if none failed and at least one ran.
@@ -66,9 +66,9 @@ def end_of(case):
 
 
 def main():
-    path, ctest_code = sys.argv[1], int(sys.argv[2])
+    ctest_code, paths = int(sys.argv[1]), sys.argv[2:]
     passed, failed, skipped = 0, [], []
-    for case in cases_of(path):
+    for case in (case for path in paths for case in cases_of(path)):
         parts = parts_of(case)
         if parts and (case.get("status") == "run" or parts[1]):
             passed += parts[0]

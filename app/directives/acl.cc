@@ -1,10 +1,11 @@
 // acl [ZONES…] {
 //   allow|block|filter|drop [type TYPE…|*] [net CIDR…|*]
 // }
+#include "app/directives/acl.h"
+
 #include <algorithm>
 
 #include "app/corefile/options.h"
-#include "app/directives/acl.h"
 #include "app/directives/directive.h"
 #include "app/directives/view.h"
 #include "dns/policy/acl_stage.h"

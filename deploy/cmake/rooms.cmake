@@ -3,7 +3,8 @@
 # clusterdns_room(FOLDER [USES ROOM…] [LIBRARIES TARGET…]) compiles the sources of a folder. They find
 # the headers of FOLDER and of what it uses, directly or not, and no others: an `#include` that goes
 # up, or aside, is a file that is not there. A room is declared behind those that it uses, so that
-# there can be no circle. `cmake --build … --target headers` compiles each header alone.
+# there can be no circle. Each header compiles alone: NAME.cc includes NAME.h before anything else, and
+# `cmake --build … --target headers` compiles those that have no such source.
 #
 # clusterdns_archive(TARGET) makes an archive of all rooms declared since the last one.
 
@@ -11,6 +12,22 @@
 set(CLUSTERDNS_ROOMS_DIR ${PROJECT_BINARY_DIR}/rooms)
 file(REMOVE_RECURSE ${CLUSTERDNS_ROOMS_DIR})
 add_custom_target(headers)
+
+# Headers of libraries that most sources read, precompiled where the whole program is compiled for one
+# run: sanitizers, another machine. The usual build does without, and so shows that each file includes
+# what it uses.
+if(CLUSTERDNS_SANITIZE OR CMAKE_CROSSCOMPILING)
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cc CONTENT "" @ONLY)
+  add_library(clusterdns_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cc)
+  target_precompile_headers(clusterdns_precompiled PRIVATE ${CMAKE_CURRENT_LIST_DIR}/precompiled.h)
+  add_library(clusterdns_precompiled_uses INTERFACE)
+  target_compile_options(clusterdns_precompiled_uses INTERFACE -pthread)
+  target_compile_definitions(clusterdns_precompiled_uses INTERFACE
+    $<TARGET_PROPERTY:clusterdns_asio,INTERFACE_COMPILE_DEFINITIONS>)
+  target_link_libraries(clusterdns_precompiled_uses INTERFACE Boost::headers spdlog::spdlog
+    OpenSSL::SSL Threads::Threads)
+  target_link_libraries(clusterdns_precompiled PRIVATE clusterdns_precompiled_uses clusterdns_warnings)
+endif()
 
 function(clusterdns_room folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "USES;LIBRARIES")
@@ -44,13 +61,25 @@ function(clusterdns_room folder)
     add_library(${room} OBJECT ${sources})
     target_link_libraries(${room} PRIVATE ${room}_uses clusterdns_warnings)
     target_compile_definitions(${room} PRIVATE CLUSTERDNS_VERSION="${PROJECT_VERSION}")
+    if(TARGET clusterdns_precompiled)
+      target_link_libraries(${room} PRIVATE clusterdns_precompiled_uses)
+      target_precompile_headers(${room} REUSE_FROM clusterdns_precompiled)
+    endif()
     set_property(GLOBAL APPEND PROPERTY CLUSTERDNS_ARCHIVE_ROOMS ${room})
     set_property(GLOBAL APPEND PROPERTY CLUSTERDNS_ALL_ROOMS ${room})
   endif()
 
-  # Each header as the only line of a source. What is generated changes only when the list does.
+  # The others as the only line of a source. What is generated changes only when the list does.
   foreach(header ${headers})
     get_filename_component(name ${header} NAME_WE)
+    set(own_source ${PROJECT_SOURCE_DIR}/${folder}/${name}.cc)
+    if(EXISTS ${own_source})
+      file(STRINGS ${own_source} first REGEX "^#include" LIMIT_COUNT 1)
+      if(NOT first STREQUAL "#include \"${folder}/${name}.h\"")
+        message(FATAL_ERROR "${own_source} includes ${folder}/${name}.h first, so that the header needs nothing before it")
+      endif()
+      continue()
+    endif()
     set(source ${PROJECT_BINARY_DIR}/headers/${folder}/${name}.cc)
     file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${folder}/${name}.h\"\n" @ONLY)
     list(APPEND alone ${source})

@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kName = "a.default.svc.cluster.local.";
 // 2,000 questions a second; slower builds get fewer.
-constexpr std::chrono::microseconds kPause{500 * kBuildFactor};
+const std::chrono::microseconds kPause{500 * kBuildFactor};
 
 // Where a path is served: port 0 was asked for, and the log tells what it became.
 Endpoint served(ServerProcess& server, std::string_view path) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kName = "a.default.svc.cluster.local.";
 // More lines than a pipe and the queue together hold.
-constexpr int kQuestions = 12000 / kBuildFactor;
+const int kQuestions = 12000 / kBuildFactor;
 
 class Log : public Integration {
  protected:
