@@ -2,6 +2,7 @@
 #include <array>
 
 #include "app/corefile/error.h"
+#include "app/directives/autopath.h"
 #include "app/directives/directive.h"
 #include "app/directives/dnstap.h"
 #include "app/directives/zone_directives.h"
@@ -126,8 +127,9 @@ constexpr std::array kDirectives = {
     later("tsig"),
     DirectiveSpec{"rewrite", "rewrite [continue|stop] FIELD …", "asks another question",
                   &set_up_rewrite, true, true},
-    DirectiveSpec{"autopath", "autopath [ZONE…] @kubernetes|RESOLV-CONF",
-                  "goes down a pod's search list in one answer", &set_up_autopath},
+    DirectiveSpec{"autopath", "autopath [ZONE…] @kubernetes|namespace|RESOLV-CONF",
+                  "goes down a pod's search list in one answer", &set_up_autopath, true, false,
+                  &autopath_options},
     DirectiveSpec{"acl", "acl [ZONE…] { allow|block|filter|drop [type TYPE…] [net CIDR…] }",
                   "who may ask for what", &set_up_acl, true, true, &acl_options},
     DirectiveSpec{"header", "header { query|response set|clear FLAG… }", "sets and clears flags",

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -32,7 +33,16 @@ class AutopathStage final : public Stage {
     std::vector<Name> suffixes;
     // For whom: pods, which have such addresses.
     AddressRanges clients = AddressRanges::loopback_and_private();
+    // Only A and AAAA, and only names with kLeastLabels before <namespace>.svc.<zone>, where the
+    // namespace is one of local data. An answer begins with a CNAME to the name that decided,
+    // also when that does not exist. REQUIRES: cluster zones.
+    bool by_namespace = false;
+    // With by_namespace: a name that exists nowhere is NOERROR without data. The CNAME ends the
+    // search of clients that go on after NXDOMAIN (glibc).
+    bool negative_nodata = false;
   };
+  // What has fewer is a service of the pod's namespace.
+  static constexpr unsigned kLeastLabels = 2;
   // Suffixes beyond kMaxSuffixes are not used.
   AutopathStage(Options options, unsigned workers);
 
@@ -44,8 +54,23 @@ class AutopathStage final : public Stage {
 
  private:
   struct Walk;
-  [[nodiscard]] std::unique_ptr<Walk> walk_for(const Query& query) const;
+  // Where in a name that a pod asks for its list begins.
+  struct Place {
+    std::size_t list_at = 0;  // the first suffix
+    // With cluster zones:
+    std::size_t svc_at = 0;
+    std::size_t zone_at = 0;
+    unsigned base_labels = 0;  // before the list
+  };
+  // nullopt: the name is none of a pod.
+  [[nodiscard]] std::optional<Place> place_of(NameView name) const noexcept;
+  // Whether by_namespace holds for this question.
+  [[nodiscard]] bool is_sure(const Exchange& exchange, const Place& place) const noexcept;
+  // nullptr: `name` has no place.
+  [[nodiscard]] std::unique_ptr<Walk> walk_for(NameView name) const;
   [[nodiscard]] Verdict try_next(Exchange& exchange, std::unique_ptr<Walk> walk) noexcept;
+  // The answer of another name becomes that of the asked one, of by_namespace.
+  void take_over(Exchange& outer, Exchange& inner, const Walk& walk) noexcept;
 
   const Options options_;
   WorkerCounters counters_;

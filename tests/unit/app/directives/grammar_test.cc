@@ -315,9 +315,32 @@ constexpr Case kCases[] = {
      ""},
     {"autopath", "autopath",
      "2:1: autopath: needs at least 1 argument but has none; write `autopath [ZONE…] "
-     "@kubernetes|RESOLV-CONF`"},
+     "@kubernetes|namespace|RESOLV-CONF`"},
     {"autopath", "autopath @nosuch",
-     "2:10: autopath: '@nosuch' is not known; write `@kubernetes` or a file"},
+     "2:10: autopath: '@nosuch' is not known; write `@kubernetes`, `namespace` or a file"},
+    {"autopath", "autopath @kubernetes {\nclients 10.0.0.0/8\n}",
+     "3:1: autopath: takes no block; remove its '{' and '}'"},
+    {"autopath",
+     "kubernetes cluster.local {\nmanifests DIR/objects\n}\nautopath cluster.local namespace "
+     "{\nclients 10.244.0.0/16 fd00::/8\nsearch corp.example lab.example\nnegative nodata\n}",
+     ""},
+    {"autopath",
+     "kubernetes cluster.local {\nmanifests DIR/objects\n}\nautopath namespace {\nclients "
+     "10.0.0.0/8\nsearch .\nnegative nxdomain\n}",
+     ""},
+    {"autopath", "autopath namespace {\nclients 10.0.0.0/8\n}",
+     "2:10: autopath: 'namespace' needs `kubernetes` in the same server block; write it there"},
+    {"autopath", "kubernetes cluster.local {\nmanifests DIR/objects\n}\nautopath namespace",
+     "5:10: autopath: 'namespace' needs `clients CIDR…` in its block, the addresses of the pods; "
+     "write it there"},
+    {"autopath",
+     "kubernetes cluster.local {\nmanifests DIR/objects\n}\nautopath namespace {\nclients "
+     "10.0.0.0/8\nsearch a.example .\n}",
+     "7:18: autopath: search: '.' is the root, which is tried last anyway; remove it"},
+    {"autopath",
+     "kubernetes cluster.local {\nmanifests DIR/objects\n}\nautopath namespace {\nclients "
+     "10.0.0.0/8\nnegative maybe\n}",
+     "7:10: autopath: negative: 'maybe' is not a valid value here; "},
     {"autopath", "autopath @kubernetes",
      "2:10: autopath: '@kubernetes' needs `kubernetes` in the same server block; write it there"},
     {"acl", "acl {\nallow net 10.0.0.0/8\nblock\nfilter type ANY\ndrop net *\n}", ""},
