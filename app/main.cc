@@ -24,6 +24,7 @@
 #include "app/commands/node_address.h"
 #include "app/commands/query.h"
 #include "app/commands/replay.h"
+#include "app/commands/report.h"
 #include "app/commands/run_server.h"
 #include "app/commands/services.h"
 #include "app/commands/setup.h"
@@ -156,6 +157,7 @@ int run(const WaitOptions& options) { return run_wait(options, std::cout, std::c
 int run(const QueryOptions& options) { return run_query(options, std::cout, std::cerr); }
 int run(const SyntheticOptions& options) { return run_synthetic(options, std::cout, std::cerr); }
 int run(const ReplayOptions& options) { return run_replay(options, std::cout, std::cerr); }
+int run(const ReportOptions& options) { return run_report(options, std::cout, std::cerr); }
 // Who may be asked something.
 std::istream* terminal() { return ::isatty(STDIN_FILENO) != 0 ? &std::cin : nullptr; }
 int run(const SetupOptions& options) {

@@ -1092,6 +1092,56 @@ class ReplayCommand : public Command {
   std::string file_, server_, speed_;
 };
 
+class ReportCommand : public Command {
+ public:
+  ReportCommand()
+      : Command("report",
+                "Print what `evidence` of a running server knows of its clients: what each asked, "
+                "how often again and how, what it was answered",
+                "  clusterdns serve --target &\n"
+                "  dig @127.0.0.1 -p 1053 f1-drop.x.fault.test && clusterdns report\n"
+                "  clusterdns report --client 127.0.0.2 --type AAAA -o json\n") {
+    server_.add_to(*this);
+    text("--client", client_, "ADDR", "Only the client with this address");
+    text("--name", name_, "NAME", "Only what was asked of this name");
+    text("--type", type_, "TYPE", "Only what was asked of this type");
+    text("-o,--output", output_, "FORMAT", "table or json [table]");
+  }
+
+  [[nodiscard]] CommandLine result() const {
+    ReportOptions options;
+    options.server = server_.get_or_default(*this);
+    if (given("--client")) options.client = parse_ip(value_of("--client", client_));
+    if (given("--name")) {
+      const dns::Result<dns::Name> name = dns::Name::from_text(name_);
+      if (!name) {
+        throw UsageError{"--name: " + in_quotes(name_) +
+                         " is not a domain name: " + name.error().message()};
+      }
+      options.name = name_;
+    }
+    if (given("--type")) {
+      dns::RRType type;
+      if (!dns::rrtype_from_text(type_, &type)) {
+        throw UsageError{"--type: " + in_quotes(type_) +
+                         " is not a record type; write A, AAAA, SRV or another"};
+      }
+      options.type = type_;
+    }
+    if (given("--output")) {
+      constexpr std::array<std::string_view, 2> kFormats = {"table", "json"};
+      options.format = parse_choice(value_of("--output", output_), kFormats) == "json"
+                           ? OutputFormat::Json
+                           : OutputFormat::Table;
+    }
+    return options;
+  }
+
+ private:
+  ServerTexts server_;
+  std::string client_, name_, type_, output_;
+};
+
 class SetupCommand : public Command {
  public:
   SetupCommand()
@@ -1343,6 +1393,7 @@ constexpr auto kCommands = std::to_array<CommandRow>({
     row<QueryCommand>("query", "Ask a DNS server, and show every name that is tried"),
     row<SyntheticCommand>("synthetic", "Print what the directive `synthetic` answers"),
     row<ReplayCommand>("replay", "Ask a server what a capture has, and compare the answers"),
+    row<ReportCommand>("report", "Print what `evidence` of a running server knows of its clients"),
     row<SetupCommand>("setup", "Have this machine ask the server for the cluster's names"),
     row<UnsetupCommand>("unsetup", "Undo what setup did"),
     row<DoctorCommand>("doctor", "Say what keeps this machine from the cluster's names"),

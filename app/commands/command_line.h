@@ -4,7 +4,7 @@
 //   clusterdns -conf Corefile …              CoreDNS's own command line
 //   clusterdns -localip ADDRESS,… …          node-cache's, of NodeLocal DNSCache
 //   clusterdns check | services | hosts | explain | watch | wait | query | synthetic | replay
-//   clusterdns setup | unsetup | doctor | node-address | directives | completion
+//   clusterdns report | setup | unsetup | doctor | node-address | directives | completion
 //   clusterdns version
 //
 // Nothing here opens a file, a socket or the environment: argv goes in, a plain value comes out.
@@ -199,6 +199,15 @@ struct ReplayOptions {
   double speed = 1;  // how many times faster than the capture; above 0
 };
 
+// `clusterdns report`. What is not given does not narrow it.
+struct ReportOptions {
+  ServerUrl server;
+  std::optional<registry::IpAddress> client;
+  std::optional<std::string> name;            // a domain name
+  std::optional<std::string> type;            // a type that there is
+  OutputFormat format = OutputFormat::Table;  // Table or Json
+};
+
 // `clusterdns setup`.
 struct SetupOptions {
   std::optional<HostPort> server;  // nullopt: the one of the console
@@ -246,8 +255,8 @@ struct VersionOptions {};
 using CommandLine =
     std::variant<ServeOptions, CoreDnsOptions, CheckOptions, MigrateOptions, ServicesOptions,
                  HostsOptions, ExplainOptions, WatchOptions, WaitOptions, QueryOptions,
-                 SyntheticOptions, ReplayOptions, SetupOptions, UnsetupOptions, DoctorOptions,
-                 NodeAddressOptions, DirectivesOptions, VersionOptions>;
+                 SyntheticOptions, ReplayOptions, ReportOptions, SetupOptions, UnsetupOptions,
+                 DoctorOptions, NodeAddressOptions, DirectivesOptions, VersionOptions>;
 
 // Print `text`, on standard output if `code` is 0 (help) and on standard error if not, and end with
 // `code`: 2 for what was used wrongly; 1 for surplus words on CoreDNS's command line, as there.

@@ -119,6 +119,14 @@ TEST(CommandLine, ARunningServer) {
   EXPECT_EQ(wait.timeout, std::chrono::minutes(2));
   EXPECT_EQ(wait.type, "AAAA");
   EXPECT_EQ(wait.address->to_string(), "::1");
+  const auto report =
+      options<ReportOptions>({"report", "--client", "::1", "--name", "a.b", "--type", "AAAA"});
+  EXPECT_EQ(report.server.authority, "localhost:5380");
+  EXPECT_EQ(report.client->to_string(), "::1");
+  EXPECT_EQ(report.name, "a.b");
+  EXPECT_EQ(report.type, "AAAA");
+  EXPECT_EQ(report.format, OutputFormat::Table);
+  EXPECT_EQ(options<ReportOptions>({"report", "-o", "json"}).format, OutputFormat::Json);
   for (const Strings& bad :
        std::vector<Strings>{{"explain", "a", "--server", "localhost:5380"},
                             {"explain", "a", "--server", "http://"},
@@ -134,6 +142,10 @@ TEST(CommandLine, ARunningServer) {
                             {"wait"},
                             {"wait", "a", "--timeout", "11m"},
                             {"wait", "a", "NOTYPE"},
+                            {"report", "--client", "x"},
+                            {"report", "--name", "a..b"},
+                            {"report", "--type", "NOTYPE"},
+                            {"report", "-o", "yaml"},
                             {"watch", "x"}}) {
     (void)error_of(bad);
   }
