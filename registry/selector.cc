@@ -18,7 +18,7 @@ bool is_special(char c) {
   return c == '=' || c == '!' || c == '(' || c == ')' || c == ',' || c == '<' || c == '>';
 }
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 // One requirement after the other from left to right; the first error stops it.
 class Parser {
@@ -71,7 +71,7 @@ class Parser {
     const std::string_view text = word();
     if (text.empty()) return fail("expected a label key");
     if (!is_label_key(text)) {
-      return fail_at(word_start_, quoted(text) + " is not " + std::string(kLabelKeyRule));
+      return fail_at(word_start_, in_quotes(text) + " is not " + std::string(kLabelKeyRule));
     }
     out = text;
     return true;
@@ -80,7 +80,7 @@ class Parser {
   bool value(std::vector<std::string>& out) {
     const std::string_view text = word();
     if (!is_label_value(text)) {
-      return fail_at(word_start_, quoted(text) + " is not " + std::string(kLabelValueRule));
+      return fail_at(word_start_, in_quotes(text) + " is not " + std::string(kLabelValueRule));
     }
     out.emplace_back(text);
     return true;
@@ -128,7 +128,7 @@ class Parser {
     const bool in = operation == "in";
     if (!in && operation != "notin") {
       return fail_at(word_start_,
-                     "expected '=', '!=', 'in', 'notin' or ',' after the key " + quoted(name));
+                     "expected '=', '!=', 'in', 'notin' or ',' after the key " + in_quotes(name));
     }
     if (!value_list(values)) return false;
     selector.require(std::move(name), in ? Operator::In : Operator::NotIn, std::move(values));

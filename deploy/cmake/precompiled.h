@@ -1,5 +1,6 @@
-// Headers of libraries that most sources of the program read (rooms.cmake). Not to be included: each
-// file still names what it uses.
+// Headers of libraries that most sources of the program read (rooms.cmake). Not to be included:
+// each file still names what it uses.
+#include <spdlog/logger.h>
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -29,7 +30,6 @@
 #include <optional>
 #include <set>
 #include <span>
-#include <spdlog/logger.h>
 #include <string>
 #include <string_view>
 #include <system_error>

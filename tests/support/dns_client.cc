@@ -49,11 +49,13 @@ std::optional<Octets> UdpClient::receive(const Deadline& deadline) {
   return buffer;
 }
 
-Message UdpClient::exchange(const Query& query) { return exchange(encode(query)); }
+Message UdpClient::exchange(const Query& query, const Deadline& deadline) {
+  return exchange(encode(query), deadline);
+}
 
-Message UdpClient::exchange(std::span<const std::uint8_t> message) {
+Message UdpClient::exchange(std::span<const std::uint8_t> message, const Deadline& deadline) {
   send(message);
-  const std::optional<Octets> answer = receive(Deadline::after(kAnswerTimeout));
+  const std::optional<Octets> answer = receive(deadline);
   if (!answer.has_value()) {
     throw TestError("no answer over UDP in time");
   }

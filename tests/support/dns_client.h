@@ -22,8 +22,10 @@ class UdpClient {
   // The next datagram, or nothing when the deadline passes.
   [[nodiscard]] std::optional<Octets> receive(const Deadline& deadline);
   // Sends and waits for the answer with the same ID; datagrams with other IDs are an error.
-  [[nodiscard]] Message exchange(const Query& query);
-  [[nodiscard]] Message exchange(std::span<const std::uint8_t> message);
+  [[nodiscard]] Message exchange(const Query& query,
+                                 const Deadline& deadline = Deadline::after(kAnswerTimeout));
+  [[nodiscard]] Message exchange(std::span<const std::uint8_t> message,
+                                 const Deadline& deadline = Deadline::after(kAnswerTimeout));
   [[nodiscard]] int descriptor() const { return fd_.get(); }
 
  private:
