@@ -2,7 +2,9 @@
 
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <random>
+#include <span>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -20,6 +22,8 @@ using boost::asio::ip::udp;
 constexpr unsigned kTries = 3;  // CoreDNS's
 // Doubled with each try.
 constexpr std::chrono::seconds kFirstWait{2};
+
+std::uint64_t now() { return static_cast<std::uint64_t>(std::time(nullptr)); }
 
 }  // namespace
 
@@ -50,6 +54,7 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
     if (!error) socket_.connect(to, error);
     if (error) return end(error.message());
     message_ = notify_message(static_cast<std::uint16_t>(std::random_device()()), wanted.zone);
+    if (wanted.key != nullptr) sign();
     send();
   }
   void abandon() noexcept {
@@ -62,6 +67,13 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
   const Wanted wanted;
 
  private:
+  void sign() {
+    session_ = dns::TsigSession(wanted.key);
+    std::size_t size = message_.size();
+    message_.resize(size + dns::kMaxTsigRecord);
+    size = session_.sign_request(message_.data(), size, now());
+    message_.resize(size);
+  }
   void send() {
     boost::system::error_code error;
     socket_.send(boost::asio::buffer(message_), 0, error);
@@ -80,6 +92,12 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
                                                            std::size_t size) {
       if (self->notifier_ == nullptr || error == boost::asio::error::operation_aborted) return;
       if (error || !self->is_reply(size)) return self->receive_again(error);
+      if (self->wanted.key != nullptr) {
+        std::size_t end = 0;
+        const std::string wrong = self->session_.take_reply(
+            std::span<const std::uint8_t>(self->reply_).first(size), now(), &end);
+        if (!wrong.empty()) return self->end(wrong);
+      }
       const unsigned rcode = self->reply_[3] & 0xF;
       self->end(rcode == 0 ? ""
                            : "rcode was " + dns::rcode_to_text(static_cast<std::uint16_t>(rcode)));
@@ -105,7 +123,8 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
   udp::socket socket_;
   boost::asio::steady_timer timer_;
   std::vector<std::uint8_t> message_;
-  std::array<std::uint8_t, 512> reply_{};
+  dns::TsigSession session_;
+  std::array<std::uint8_t, 1232> reply_{};
   unsigned tries_ = 0;
 };
 
@@ -126,7 +145,7 @@ void Notifier::notify(const std::vector<dns::Name>& zones) {
     }
     if (best == nullptr) continue;
     for (const dns::Endpoint& to : best->to) {
-      if (waiting_.size() < kMaxNotifies) waiting_.push_back({zone, to, best->source});
+      if (waiting_.size() < kMaxNotifies) waiting_.push_back({zone, to, best->source, best->key});
     }
   }
   begin_more();

@@ -13,6 +13,7 @@
 
 #include "app/directives/directive.h"
 #include "dns/net/endpoint.h"
+#include "dns/wire/tsig.h"
 #include "dns/wire/zone_set.h"
 #include "zones/file/zone_stage.h"
 
@@ -28,6 +29,8 @@ class Notifier final : public Companion {
     dns::ZoneSet zones;
     std::vector<dns::Endpoint> to;
     std::optional<boost::asio::ip::address> source;
+    std::shared_ptr<const dns::TsigKey>
+        key;  // that messages are signed with; nullptr: they are not
   };
 
   // `of` tells those of several server blocks apart.
@@ -54,6 +57,7 @@ class Notifier final : public Companion {
     dns::Name zone;
     dns::Endpoint to;
     std::optional<boost::asio::ip::address> source;
+    std::shared_ptr<const dns::TsigKey> key;
   };
 
   void begin_more();

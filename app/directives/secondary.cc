@@ -4,6 +4,7 @@
 #include "app/corefile/options.h"
 #include "app/directives/directive.h"
 #include "app/directives/secondary_zones.h"
+#include "app/directives/tsig.h"
 #include "app/directives/zone_directives.h"
 #include "app/directives/zone_options.h"
 
@@ -57,8 +58,8 @@ void set_up_secondary(const Directive& directive, BlockSetup& setup) {
   }
   ZoneSource source{
       std::make_shared<zones::ZoneStage>(std::move(reading.stage), environment.reclaim)};
-  const auto secondary =
-      std::make_shared<SecondaryZones>(zones, reading.primaries, source, environment.logger);
+  const auto secondary = std::make_shared<SecondaryZones>(
+      zones, reading.primaries, signing_key(setup), source, environment.logger);
   std::vector<std::shared_ptr<SecondaryZones>> before;
   if (environment.previous != nullptr) {
     for (const auto& companion : environment.previous->companions) {

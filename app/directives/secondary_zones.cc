@@ -69,8 +69,10 @@ dns::NotifyTarget::Told NotifyStage::notified(dns::NameView zone,
 }
 
 SecondaryZones::SecondaryZones(const dns::ZoneSet& zones, std::vector<dns::Endpoint> primaries,
-                               ZoneSource source, std::shared_ptr<spdlog::logger> logger)
+                               std::shared_ptr<const dns::TsigKey> key, ZoneSource source,
+                               std::shared_ptr<spdlog::logger> logger)
     : primaries_(std::move(primaries)),
+      key_(std::move(key)),
       source_(std::move(source)),
       logger_(std::move(logger)),
       marks_(std::make_shared<NotifyMarks>(zones.size())) {
@@ -194,9 +196,11 @@ void SecondaryZones::begin(std::size_t i) {
   ++under_way_;
   std::optional<std::uint32_t> have;
   if (zone.table != nullptr) have = zone.table->serial();
-  const bool started = registry::run_detached(
-      [delivery = zone.under_way, name = zone.name, primaries = primaries_, have,
-       abandoned = abandoned_] { delivery->put(fetch_zone(name, primaries, have, *abandoned)); });
+  const bool started =
+      registry::run_detached([delivery = zone.under_way, name = zone.name, primaries = primaries_,
+                              have, key = key_, abandoned = abandoned_] {
+        delivery->put(fetch_zone(name, primaries, have, key, *abandoned));
+      });
   if (started) return;
   ZoneFetch none;
   none.error = "there is no thread for it";

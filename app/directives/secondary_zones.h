@@ -61,7 +61,9 @@ class NotifyStage final : public dns::Stage, public dns::NotifyTarget {
 
 class SecondaryZones final : public Companion {
  public:
-  SecondaryZones(const dns::ZoneSet& zones, std::vector<dns::Endpoint> primaries, ZoneSource source,
+  // With `key` the primaries are asked with signatures, and answer with them.
+  SecondaryZones(const dns::ZoneSet& zones, std::vector<dns::Endpoint> primaries,
+                 std::shared_ptr<const dns::TsigKey> key, ZoneSource source,
                  std::shared_ptr<spdlog::logger> logger);
   ~SecondaryZones() override;
 
@@ -99,6 +101,7 @@ class SecondaryZones final : public Companion {
   void publish();
 
   const std::vector<dns::Endpoint> primaries_;
+  const std::shared_ptr<const dns::TsigKey> key_;
   const ZoneSource source_;
   const std::shared_ptr<spdlog::logger> logger_;
   const std::shared_ptr<NotifyMarks> marks_;

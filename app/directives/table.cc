@@ -5,6 +5,7 @@
 #include "app/directives/autopath.h"
 #include "app/directives/directive.h"
 #include "app/directives/dnstap.h"
+#include "app/directives/tsig.h"
 #include "app/directives/zone_directives.h"
 
 namespace clusterdns::app {
@@ -112,6 +113,10 @@ constexpr std::array kDirectives = {
     DirectiveSpec{"fault", "fault ZONE… { seed N  rule NAME { … }  scenario FILE }",
                   "answers wrong on purpose, for tests of clients", &set_up_fault, true, false,
                   &fault_options},
+    // Before all that answers: CoreDNS has it behind `chaos`, which it does not sign.
+    DirectiveSpec{
+        "tsig", "tsig [ZONE…] { secret NAME KEY [ALGORITHM]  secrets FILE  require TYPE… }",
+        "judges signed queries, and signs their answers", &set_up_tsig, true, false, &tsig_options},
     DirectiveSpec{"local", "local { localhost_prefix on|off }", "answers localhost", &set_up_local,
                   true, false, &local_options},
     DirectiveSpec{"dns64", "dns64 [PREFIX] { … }",
@@ -124,7 +129,6 @@ constexpr std::array kDirectives = {
     DirectiveSpec{"loadbalance", "loadbalance [round_robin|off|weighted FILE] { prefer CIDR… }",
                   "order of several answers; round robin also without it", &set_up_loadbalance,
                   true, false, &loadbalance_options},
-    later("tsig"),
     DirectiveSpec{"rewrite", "rewrite [continue|stop] FIELD …", "asks another question",
                   &set_up_rewrite, true, true},
     DirectiveSpec{"autopath", "autopath [ZONE…] @kubernetes|namespace|RESOLV-CONF",

@@ -5,6 +5,7 @@
 #include "app/directives/directive.h"
 #include "app/directives/notifier.h"
 #include "app/directives/secondary_zones.h"
+#include "app/directives/tsig.h"
 #include "app/directives/zone_directives.h"
 #include "app/directives/zone_files.h"
 #include "dns/net/address_ranges.h"
@@ -73,6 +74,7 @@ void set_up_transfer(const Directive& directive, BlockSetup& setup) {
            "'source' and '" + to.to_string() + "' are of different families; use addresses of one");
     }
   }
+  reading.notify.key = signing_key(setup);
   // Those of a block are one stage, and the longest zone's rule counts.
   for (const auto& stage : setup.route.stages) {
     if (const auto before = std::dynamic_pointer_cast<zones::TransferStage>(stage)) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
+#include <ctime>
 #include <random>
 
 #include "dns/base/octets.h"
@@ -32,8 +33,9 @@ std::string words_of(int error) {
 // A connection to one primary; messages with their length in front (RFC 1035 4.2.2).
 class Primary {
  public:
-  Primary(const dns::Endpoint& endpoint, const std::atomic<bool>& abandoned)
-      : abandoned_(abandoned), end_(Clock::now() + kLongestTransfer) {
+  Primary(const dns::Endpoint& endpoint, std::shared_ptr<const dns::TsigKey> key,
+          const std::atomic<bool>& abandoned)
+      : key_(std::move(key)), abandoned_(abandoned), end_(Clock::now() + kLongestTransfer) {
     const boost::asio::ip::tcp::endpoint to(endpoint.to_address(), endpoint.port);
     fd_ = ::socket(to.data()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd_ < 0) throw Failed{words_of(errno)};
@@ -54,13 +56,15 @@ class Primary {
 
   // Returns the id.
   std::uint16_t ask(const dns::Name& zone, dns::RRType type) {
-    std::array<std::uint8_t, 2 + dns::kMaxWrittenQuery> octets;
+    std::array<std::uint8_t, 2 + dns::kMaxWrittenQuery + dns::kMaxTsigRecord> octets;
     dns::QueryToWrite query{zone.view(), type};
     query.flags = 0;
-    const std::size_t size = dns::write_query(query, octets.data() + 2);
+    std::size_t size = dns::write_query(query, octets.data() + 2);
     const auto id = static_cast<std::uint16_t>(std::random_device()());
-    dns::store_u16(octets.data(), static_cast<std::uint16_t>(size));
     dns::store_u16(octets.data() + 2, id);
+    session_ = dns::TsigSession(key_);
+    if (key_ != nullptr) size = session_.sign_request(octets.data() + 2, size, now());
+    dns::store_u16(octets.data(), static_cast<std::uint16_t>(size));
     std::span<const std::uint8_t> left(octets.data(), size + 2);
     while (!left.empty()) {
       const ssize_t sent = ::send(fd_, left.data(), left.size(), MSG_NOSIGNAL);
@@ -81,10 +85,27 @@ class Primary {
     read_all(size);
     message_.resize(dns::load_u16(size.data()));
     read_all(message_);
+    if (key_ != nullptr) take_signature();
     return message_;
+  }
+  // Behind the last message of a reply.
+  void expect_signed() const {
+    if (key_ != nullptr && !session_.complete()) throw Failed{"its last message is not signed"};
   }
 
  private:
+  static std::uint64_t now() { return static_cast<std::uint64_t>(std::time(nullptr)); }
+  // Leaves the message as it was before it was signed.
+  void take_signature() {
+    std::size_t size = message_.size();
+    if (const std::string wrong = session_.take_reply(message_, now(), &size); !wrong.empty()) {
+      throw Failed{wrong};
+    }
+    if (size == message_.size()) return;
+    message_.resize(size);
+    std::uint8_t* const records = message_.data() + 10;
+    dns::store_u16(records, static_cast<std::uint16_t>(dns::load_u16(records) - 1));
+  }
   [[noreturn]] void fail(int error) {
     ::close(fd_);
     fd_ = -1;  // a constructor that throws has no destructor
@@ -116,6 +137,8 @@ class Primary {
     }
   }
 
+  const std::shared_ptr<const dns::TsigKey> key_;  // nullptr: nothing is signed
+  dns::TsigSession session_;
   const std::atomic<bool>& abandoned_;
   const Clock::time_point end_;
   int fd_ = -1;
@@ -125,6 +148,7 @@ class Primary {
 std::uint32_t serial_of(Primary& primary, const dns::Name& zone) {
   const std::uint16_t id = primary.ask(zone, dns::RRType::SOA);
   const auto message = dns::read_message(primary.read());
+  primary.expect_signed();
   if (!message) throw Failed{"its SOA cannot be read: " + message.error().message()};
   if (message->id != id || (message->flags & dns::kFlagQR) == 0) {
     throw Failed{"a message is no reply to the query"};
@@ -143,9 +167,9 @@ std::uint32_t serial_of(Primary& primary, const dns::Name& zone) {
 
 // False: there is nothing new.
 bool fetch_from(const dns::Endpoint& endpoint, const dns::Name& zone,
-                std::optional<std::uint32_t> have, const std::atomic<bool>& abandoned,
-                ZoneFetch& fetch) {
-  Primary primary(endpoint, abandoned);
+                std::optional<std::uint32_t> have, const std::shared_ptr<const dns::TsigKey>& key,
+                const std::atomic<bool>& abandoned, ZoneFetch& fetch) {
+  Primary primary(endpoint, key, abandoned);
   if (have && zones::is_at_or_after(*have, serial_of(primary, zone))) return false;
   zones::TransferReader reader(zone, primary.ask(zone, dns::RRType::AXFR));
   for (;;) {
@@ -156,6 +180,7 @@ bool fetch_from(const dns::Endpoint& endpoint, const dns::Name& zone,
     }
     break;
   }
+  primary.expect_signed();
   std::string error;
   fetch.table = reader.finish(&error, &fetch.warnings);
   if (fetch.table == nullptr) throw Failed{error};
@@ -169,14 +194,16 @@ bool fetch_from(const dns::Endpoint& endpoint, const dns::Name& zone,
 }  // namespace
 
 ZoneFetch fetch_zone(const dns::Name& zone, std::span<const dns::Endpoint> primaries,
-                     std::optional<std::uint32_t> have, const std::atomic<bool>& abandoned) {
+                     std::optional<std::uint32_t> have,
+                     const std::shared_ptr<const dns::TsigKey>& key,
+                     const std::atomic<bool>& abandoned) {
   ZoneFetch fetch;
   for (const dns::Endpoint& primary : primaries) {
     if (abandoned) break;
     fetch.from = primary.to_string();
     fetch.warnings.clear();
     try {
-      const bool fetched = fetch_from(primary, zone, have, abandoned, fetch);
+      const bool fetched = fetch_from(primary, zone, have, key, abandoned, fetch);
       fetch.what = fetched ? ZoneFetch::What::Fetched : ZoneFetch::What::Unchanged;
       return fetch;
     } catch (const Failed& failed) {

@@ -12,6 +12,7 @@
 
 #include "dns/net/endpoint.h"
 #include "dns/wire/name.h"
+#include "dns/wire/tsig.h"
 #include "zones/file/zone_table.h"
 
 namespace clusterdns::app {
@@ -35,9 +36,10 @@ struct ZoneFetch {
 
 // Asks one primary after the other until one answers. With `have` it is first asked for the serial,
 // and for the zone only when that is newer (RFC 1982). Blocks; any thread. Ends soon after
-// `abandoned` is set.
+// `abandoned` is set. With `key` questions are signed, and only answers that are, too, are taken.
 [[nodiscard]] ZoneFetch fetch_zone(const dns::Name& zone, std::span<const dns::Endpoint> primaries,
                                    std::optional<std::uint32_t> have,
+                                   const std::shared_ptr<const dns::TsigKey>& key,
                                    const std::atomic<bool>& abandoned);
 
 }  // namespace clusterdns::app

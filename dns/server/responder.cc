@@ -117,16 +117,30 @@ std::size_t at_gate(const Exchange& exchange, const ListenerRoutes& routes, cons
   if (query.qtype != RRType::SOA || query.qclass != RRClass::IN) return 0;
   const std::shared_ptr<const Route>* const found = routes.find(query);
   if (found == nullptr) return 0;
+  const NotifyGuard* guard = nullptr;
+  TsigSession session;
+  Rcode rcode = Rcode::NoError;
+  const auto end = [&](std::size_t size) {
+    if (session.active()) size = guard->sign(session, out, size, limit);
+    return at_gate(exchange, routes, out, size);
+  };
   for (const auto& stage : (*found)->stages) {
+    if (auto* const each = dynamic_cast<NotifyGuard*>(stage.get()); each != nullptr) {
+      guard = each;
+      rcode = each->judge(query, request, exchange.worker->index, session);
+    }
     auto* const target = dynamic_cast<NotifyTarget*>(stage.get());
     if (target == nullptr) continue;
+    if (rcode != Rcode::NoError) {
+      return end(encode_error(query, rcode, kDefaultUdpSize, out, limit));
+    }
     const NotifyTarget::Told told = target->notified(query.name(), exchange.client);
     if (told == NotifyTarget::Told::NotMine) continue;
     const bool taken = told == NotifyTarget::Told::Taken;
     const std::size_t size =
         encode_error(query, taken ? Rcode::NoError : Rcode::Refused, kDefaultUdpSize, out, limit);
     if (taken) out[2] |= kFlagAA >> 8;
-    return at_gate(exchange, routes, out, size);
+    return end(size);
   }
   return 0;
 }

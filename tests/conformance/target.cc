@@ -26,6 +26,17 @@ example.test:0 {
         to *
     }
 }
+signed.test:0 {
+    bind 127.0.0.1 ::1
+    tsig {
+        secret signer.test. QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=
+        require AXFR TXT
+    }
+    file %ZONES%/signed.test
+    transfer {
+        to *
+    }
+}
 )";
 
 struct Target {
@@ -46,7 +57,9 @@ void start(Target& target) {
   const std::string_view mark = "%DATA%";
   corefile.replace(corefile.find(mark), mark.size(), CLUSTERDNS_CONFORMANCE_DATA);
   const std::string_view zones = "%ZONES%";
-  corefile.replace(corefile.find(zones), zones.size(), CLUSTERDNS_CONFORMANCE_ZONES);
+  for (auto at = corefile.find(zones); at != std::string::npos; at = corefile.find(zones)) {
+    corefile.replace(at, zones.size(), CLUSTERDNS_CONFORMANCE_ZONES);
+  }
   target.directory = std::make_unique<TempDir>();
   const auto path = target.directory->write("Corefile", corefile);
   target.process =

@@ -308,6 +308,59 @@ TEST_F(ZoneFiles, ASecondaryThatWasToldAsksAgainSoon) {
   EXPECT_EQ(refused, 3U);
 }
 
+// RFC 8945: primary and secondary that know each other by a key, in both directions.
+TEST_F(ZoneFiles, TransfersWithAKey) {
+  const std::string key =
+      "  tsig {\n    secret xfr. NoTCJU+DMqFWywaPyxSijrDEA/eC3nK0xi3AMEZuPVk=\n";
+  const auto secondary_of = [&](const std::string& file, const std::string& tsig) {
+    const auto path = directory_.write(file, "example.:0 {\n  bind 127.0.0.1\n" + tsig +
+                                                 "  secondary {\n    transfer from " +
+                                                 endpoint().text() + "\n  }\n}\n");
+    return ProcessOptions{.arguments = {"-conf", path.string()}};
+  };
+  const std::string zone = kHead + "$GENERATE 1-5000 h$ A 10.0.0.1\n";
+  directory_.write("zone", zone + "a A 192.0.2.10\n");
+  const auto primary = [&](const std::string& to) {
+    return "example.:0 {\n  bind 127.0.0.1\n  reload 2s 1s\n" + key +
+           "    require AXFR IXFR\n  }\n  file " + (directory_ / "zone").string() +
+           "\n  transfer {\n    to * " + to + "\n  }\n}\n";
+  };
+  serve_corefile(primary(""));
+  ServerProcess secondary(secondary_of("Corefile.secondary", key + "    require SOA\n  }\n"));
+  secondary.wait_until_listening();
+  const auto address = [&](const std::string& name) {
+    return data_of(test::ask(secondary.endpoint(), Query{.name = name}).answer, "A");
+  };
+  using Addresses = std::vector<std::string>;
+  EXPECT_TRUE(until([&] { return address("a.example.") == Addresses{"192.0.2.10"}; }))
+      << secondary.output();
+  // Without a key, and with another one.
+  ServerProcess without(secondary_of("Corefile.without", ""));
+  EXPECT_TRUE(without.wait_for_output("rcode was REFUSED")) << without.output();
+  ServerProcess other(
+      secondary_of("Corefile.other",
+                   "  tsig {\n    secret other. NoTCJU+DMqFWywaPyxSijrDEA/eC3nK0xi3AMEZuPVk=\n"
+                   "  }\n"));
+  EXPECT_TRUE(other.wait_for_output("it does not take the key \"other.\": BADKEY"))
+      << other.output();
+  EXPECT_EQ(without.stop(), 0);
+  EXPECT_EQ(other.stop(), 0);
+  // A NOTIFY that is not signed is refused; the primary's is, and is believed.
+  expect_rcode(UdpClient(secondary.endpoint(), "127.0.0.1")
+                   .exchange(Query{.name = "example.", .type = "SOA", .flags = 4 << 11 | 0x400}),
+               "REFUSED");
+  directory_.write("Corefile", primary(secondary.endpoint().text()));
+  server_->signal(SIGUSR1);
+  EXPECT_TRUE(server_->wait_for_output("Reloading complete"));
+  std::string newer = zone + "a A 192.0.2.11\n";
+  newer.replace(newer.find(" 1 7200"), 7, " 2 7200");
+  directory_.write("zone", newer);
+  EXPECT_TRUE(until([&] { return address("a.example.") == Addresses{"192.0.2.11"}; }))
+      << secondary.output() << server_->output();
+  EXPECT_EQ(server_->output().find("was not accepted"), std::string::npos) << server_->output();
+  EXPECT_EQ(secondary.stop(), 0);
+}
+
 TEST_F(ZoneFiles, AZoneWithoutAPrimaryIsServfail) {
   serve_corefile(
       "example.:0 {\n  bind 127.0.0.1\n  secondary {\n    transfer from 127.0.0.9:1\n  }\n}\n");

@@ -16,6 +16,7 @@
 #include "app/directives/notifier.h"
 #include "app/directives/secondary_zones.h"
 #include "app/directives/target_api.h"
+#include "app/directives/tsig.h"
 #include "app/log/log_queue.h"
 #include "app/node/kube_dns_config.h"
 #include "dns/cache/answer_cache.h"
@@ -69,6 +70,9 @@ std::map<std::string, std::string> limits() {
   const dns::TcpLimits tcp;
   return {
       {"kMaxDelayedOctets", text(dns::kMaxDelayedOctets)},
+      {"kMaxTsigKeys", text(kMaxTsigKeys)},
+      {"kMaxTsigFile", text(kMaxTsigFile)},
+      {"kMaxUnsigned", text(dns::kMaxUnsigned)},
       {"kMaxFaultCounts", text(dns::kMaxFaultCounts)},
       {"kMaxLookups", text(dns::kMaxLookups)},
       {"kMaxFaultRules", text(kMaxFaultRules)},

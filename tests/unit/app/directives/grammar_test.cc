@@ -400,6 +400,22 @@ constexpr Case kCases[] = {
      "3:13: template: fallthrough: 'a..b' is not a zone: a label is empty; remove the extra dot"},
     {"template", "template IN A {\nmatches\n}",
      "3:1: template: 'matches' is not an option here; did you mean 'match'?"},
+    {"tsig", "tsig", ""},
+    {"tsig", "tsig example.org {\nsecret a. AAAA\nsecret b. AAAA hmac-sha512\nrequire all\n}", ""},
+    {"tsig", "tsig {\nsecrets DIR/keys\nrequire AXFR IXFR\n}", ""},
+    {"tsig", "tsig {\nrequire none\n}", ""},
+    {"tsig", "tsig {\nsecret a.\n}",
+     "3:1: tsig: secret: needs at least 2 arguments but has 1 argument; write `secret "},
+    {"tsig", "tsig {\nsecret a. %%\n}",
+     "3:1: tsig: secret: the secret of the key 'a.' is not base64;"},
+    {"tsig", "tsig {\nsecret a. AAAA hmac-md5\n}",
+     "3:1: tsig: secret: 'hmac-md5' is not an algorithm of TSIG here; choose from: hmac-sha1,"},
+    {"tsig", "tsig {\nsecret a. AAAA\nsecret A. BBBB\n}",
+     "4:1: tsig: secret: the key \"a.\" is given twice; remove one of them"},
+    {"tsig", "tsig {\nsecrets DIR/none\n}", "3:9: tsig: secrets: 'DIR/none' cannot be read;"},
+    {"tsig", "tsig {\nrequire\n}",
+     "3:1: tsig: require: needs at least 1 argument but has none; write `require all|none|TYPE…`"},
+    {"tsig", "tsig {\nrequire NONSENSE\n}", "3:9: tsig: require: 'NONSENSE' is not a type"},
     {"transfer", "transfer {\nto *\n}", ""},
     {"transfer",
      "file DIR/zone example.org\ntransfer example.org {\nto 127.0.0.1\nsource 127.0.0.1\n}", ""},
@@ -789,6 +805,7 @@ class Grammar : public ::testing::Test {
     folder_.write("web-nobody.yaml", web + ", client_auth_type: VerifyClientCertIfGiven}\n");
     folder_.write("hosts", "192.0.2.1 a\n");
     folder_.write("resolv.conf", "nameserver 192.0.2.53\nsearch example.org\n");
+    folder_.write("keys", "key file.key { secret AAAA; };\n");
     folder_.write("weights", "a.example.org\n192.0.2.1 3\n");
     const std::string zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
     folder_.write("zone", zone);
