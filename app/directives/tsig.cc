@@ -56,8 +56,8 @@ dns::TsigKey make_key(const Position& at, const std::string& name, const std::st
   key.secret.assign(octets->begin(), octets->end());
   const auto known = dns::tsig_algorithm(algorithm);
   if (!known) {
-    fail(at, in_quotes(algorithm) + " is not an algorithm of TSIG here; " +
-                 std::string(kAlgorithms));
+    fail(at,
+         in_quotes(algorithm) + " is not an algorithm of TSIG here; " + std::string(kAlgorithms));
   }
   key.algorithm = *known;
   return key;
@@ -274,13 +274,13 @@ void set_up_tsig(const Directive& directive, BlockSetup& setup) {
   const auto stage = std::make_shared<dns::TsigStage>(std::move(reading.stage));
   setup.route.stages.push_back(stage);
   environment.collectors.push_back(tsig_metrics(stage, setup.server, std::move(zones)));
-  setup.finish.push_back([&environment, keys = reading.keys, requires_some,
-                          at = directive.name.at] {
-    // Not where an error says why.
-    if (!requires_some || keys->size() != 0 || environment.problems.has_errors()) return;
-    environment.problems.warn(
-        at, "there is no key: what has to be signed is refused to everybody; add `secret`");
-  });
+  setup.finish.push_back(
+      [&environment, keys = reading.keys, requires_some, at = directive.name.at] {
+        // Not where an error says why.
+        if (!requires_some || keys->size() != 0 || environment.problems.has_errors()) return;
+        environment.problems.warn(
+            at, "there is no key: what has to be signed is refused to everybody; add `secret`");
+      });
 }
 
 std::shared_ptr<const dns::TsigKey> signing_key(const BlockSetup& setup) {

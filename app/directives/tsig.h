@@ -24,7 +24,8 @@ void set_up_tsig(const Directive&, BlockSetup&);
 
 // Keys as in named.conf:
 //   key "NAME" { algorithm hmac-sha256; secret "BASE64"; };
-// with `//`, `#` and `/* */` comments. Throws ConfigError with a position in `path` at what is none.
+// with `//`, `#` and `/* */` comments. Throws ConfigError with a position in `path` at what is
+// none.
 [[nodiscard]] std::vector<dns::TsigKey> read_tsig_keys(std::string_view text,
                                                        const std::string& path);
 

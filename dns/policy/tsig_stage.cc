@@ -51,8 +51,7 @@ class SigningChannel final : public ReplyChannel {
     if (message.size() < kHeaderSize) return send(message);
     std::array<std::uint8_t, kMaxMessageSize + kMaxTsigRecord> buffer;
     std::copy(message.begin(), message.end(), buffer.begin());
-    const std::size_t size =
-        sign_within(session_, buffer.data(), message.size(), limit_, now_());
+    const std::size_t size = sign_within(session_, buffer.data(), message.size(), limit_, now_());
     send(std::span<const std::uint8_t>(buffer).first(size));
   }
 
@@ -118,9 +117,8 @@ TsigStage::TsigStage(Options options)
     : options_(std::move(options)), counters_(options_.workers, kResults) {}
 
 bool TsigStage::is_required(RRType type) const noexcept {
-  return options_.require_all ||
-         std::find(options_.required.begin(), options_.required.end(), type) !=
-             options_.required.end();
+  return options_.require_all || std::find(options_.required.begin(), options_.required.end(),
+                                           type) != options_.required.end();
 }
 
 Rcode TsigStage::judge_octets(RRType type, std::span<const std::uint8_t> request, unsigned worker,
@@ -160,8 +158,8 @@ Verdict TsigStage::handle(Exchange& exchange) noexcept {
     return Verdict::Answered;
   }
   TsigSession session;
-  const Rcode rcode = judge_octets(query.qtype, {query.packet, query.size}, exchange.worker->index,
-                                   session);
+  const Rcode rcode =
+      judge_octets(query.qtype, {query.packet, query.size}, exchange.worker->index, session);
   if (session.active()) return pass_signed(exchange, std::move(session), rcode);
   if (rcode == Rcode::NoError) return Verdict::Next;
   if (rcode == Rcode::Refused) {

@@ -111,10 +111,9 @@ std::string error_text(std::uint16_t error) {
 std::optional<TsigAlgorithm> tsig_algorithm(std::string_view text) noexcept {
   if (text.ends_with('.')) text.remove_suffix(1);
   for (const Algorithm& each : kAlgorithms) {
-    const bool same = std::equal(text.begin(), text.end(), each.text.begin(), each.text.end(),
-                                 [](char a, char b) {
-                                   return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
-                                 });
+    const bool same =
+        std::equal(text.begin(), text.end(), each.text.begin(), each.text.end(),
+                   [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
     if (same) return each.number;
   }
   return std::nullopt;

@@ -138,7 +138,7 @@ class TsigSession {
   TsigVerdict verdict_ = TsigVerdict::Good;
   std::uint64_t request_time_ = 0;
   std::uint16_t request_fudge_ = 0;
-  Mac prior_;          // of the message before: the next one's signature covers it
+  Mac prior_;           // of the message before: the next one's signature covers it
   bool begun_ = false;  // a message of the reply has been signed
   unsigned unsigned_count_ = 0;
   std::vector<std::uint8_t> unsigned_octets_;  // of messages that the next signature covers

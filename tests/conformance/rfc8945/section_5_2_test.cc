@@ -86,7 +86,8 @@ TEST_F(Rfc8945_5_2_2, AWrongSignatureIsBadsig) {
 }
 
 TEST_F(Rfc8945_5_2_2_1, ASignatureOfAWrongLengthIsAFormatError) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{9}, std::size_t{15}, std::size_t{33}}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{9}, std::size_t{15}, std::size_t{33}}) {
     SCOPED_TRACE(size);
     Octets mac;
     expect_formerr(sign(encode({.name = "host1.signed.test."}), {.mac_size = size}, &mac));

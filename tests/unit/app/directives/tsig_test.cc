@@ -19,11 +19,11 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(TsigKeyFile, AsNamedConfHasThem) {
-  const auto keys = read_tsig_keys(std::string("# a comment\nkey \"A.example.\" {\n  algorithm "
-                                               "hmac-sha512; // another\n  secret \"") +
-                                       kSecret + "\";\n};\n/* one\nmore */ key b {secret " +
-                                       kSecret + ";}\n",
-                                   "keys");
+  const auto keys =
+      read_tsig_keys(std::string("# a comment\nkey \"A.example.\" {\n  algorithm "
+                                 "hmac-sha512; // another\n  secret \"") +
+                         kSecret + "\";\n};\n/* one\nmore */ key b {secret " + kSecret + ";}\n",
+                     "keys");
   ASSERT_EQ(keys.size(), 2U);
   EXPECT_EQ(keys[0].name.to_text(), "a.example.");
   EXPECT_EQ(keys[0].algorithm, dns::TsigAlgorithm::Sha512);
