@@ -24,6 +24,9 @@ void AclRules::add(Rule rule) {
   for (std::size_t i = 0; i < rule.zones.size(); ++i) {
     same_for_all_names_ = same_for_all_names_ && rule.zones[i].size() == 1;
   }
+  for (const Policy& policy : rule.policies) {
+    same_for_all_types_ = same_for_all_types_ && !policy.types;
+  }
   counters_.emplace_back(workers_, kPerZone * rule.zones.size());
   rules_.push_back(std::move(rule));
 }
@@ -67,7 +70,9 @@ Verdict AclStage::handle(Exchange& exchange) noexcept {
   if (!allowed || place_ == Place::Own) rules_->count(judgement, exchange.worker->index);
   switch (judgement.action) {
     case AclRules::Action::Allow:
-      if (place_ == Place::Gate || rules_->same_for_all_names()) return Verdict::Next;
+      if (place_ == Place::Gate || (rules_->same_for_all_names() && rules_->same_for_all_types())) {
+        return Verdict::Next;
+      }
       // Without room the answer may tell too much: rather none.
       if (exchange.add_filter(*this)) return Verdict::Next;
       exchange.fail(Rcode::Refused, kBlocked);
@@ -82,9 +87,10 @@ Verdict AclStage::handle(Exchange& exchange) noexcept {
 }
 
 Verdict AclStage::filter(Exchange& exchange, std::uint64_t) noexcept {
-  // What an upstream said is one piece, and has names that only its records tell.
-  if (has_wire_sections(exchange.answer)) exchange.take_apart();
   Answer& answer = exchange.answer;
+  // What an upstream said is one piece, and has names that only its records tell. So have addresses
+  // of what records of the answer point to: one reference stands for those of many names.
+  if (answer.additional_count != 0 || has_wire_sections(answer)) exchange.take_apart();
   // Addresses that nobody asked for tell as much as those that somebody did.
   std::uint16_t kept = 0;
   for (const RRsetRef& record : answer.additionals()) {

@@ -49,6 +49,8 @@ class AclRules {
   [[nodiscard]] Judgement judge(NameView name, RRType type, const Endpoint& client) const noexcept;
   // Whether every name is judged alike.
   [[nodiscard]] bool same_for_all_names() const noexcept { return same_for_all_names_; }
+  // Whether every type is.
+  [[nodiscard]] bool same_for_all_types() const noexcept { return same_for_all_types_; }
 
   void count(const Judgement& judgement, unsigned worker) noexcept;
   // How often `action` was taken in a zone of a rule; for Allow, at all.
@@ -63,6 +65,7 @@ class AclRules {
   std::deque<WorkerCounters> counters_;  // by rule: three for each zone
   WorkerCounters allowed_{workers_, 1};
   bool same_for_all_names_ = true;
+  bool same_for_all_types_ = true;
 };
 
 // Judges the question, before anything answers it, and where aliases of the answer lead: what may

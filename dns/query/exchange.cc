@@ -150,6 +150,7 @@ void Exchange::ask_for(const Exchange& outer, const OtherQuestion& question) {
   stage = 0;
   filter_count = 0;
   limit = kMaxMessageSize;
+  one_message = true;  // it becomes part of another answer
   asker_ = nullptr;
   const std::size_t size = kHeaderSize + asked.size() + 4;
   packet_.assign(size + kPadding, 0);

@@ -35,8 +35,17 @@ bool decides(Action action) noexcept {
   }
 }
 
+// What is done to an answer on its way to the client, not to what it says.
+bool is_of_leaving(Action action) noexcept {
+  return (action >= Action::Delay && action <= Action::Hold) || action == Action::NoEdns ||
+         action == Action::NoOpt || (action >= Action::Tc && action <= Action::TcAll) ||
+         (action >= Action::BadId && action <= Action::TcpLength);
+}
+
 // Whether it can be done to this query at all.
 bool happens(Action action, const Exchange& exchange) noexcept {
+  // An answer to a question of our own does not leave: it is part of another one.
+  if (exchange.depth != 0 && is_of_leaving(action)) return false;
   switch (action) {
     case Action::Tc:
     case Action::TcSome:

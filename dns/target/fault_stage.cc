@@ -219,7 +219,9 @@ void FaultStage::set_rules(ActiveRules rules) {
 
 Verdict FaultStage::handle(Exchange& exchange) noexcept {
   const Query& query = exchange.query;
-  if (watch_->any_lookups.load(std::memory_order_acquire)) note_lookup(exchange);
+  // Rules are for what leaves: the client's question, not what is asked on its behalf.
+  const bool leaves = exchange.depth == 0;
+  if (leaves && watch_->any_lookups.load(std::memory_order_acquire)) note_lookup(exchange);
   const std::size_t found =
       zones_.empty() ? ZoneSet::kNone
                      : zones_.find(query.name(), query.label_offset.data(), query.label_count);
@@ -231,7 +233,8 @@ Verdict FaultStage::handle(Exchange& exchange) noexcept {
     // The answer is made behind the filters of others, too.
     return exchange.add_filter(*this, found + 1) ? Verdict::Answered : Verdict::Drop;
   }
-  if (watch_->any_rules.load(std::memory_order_acquire) && clients_.contains(exchange.client)) {
+  if (leaves && watch_->any_rules.load(std::memory_order_acquire) &&
+      clients_.contains(exchange.client)) {
     (void)exchange.add_filter(*this, kByRules);
   }
   return Verdict::Next;
@@ -411,7 +414,7 @@ Verdict FaultStage::leave(Exchange& exchange, const Effects& effects, std::strin
     exchange.query.has_edns = had_edns;
     return Verdict::Drop;
   }
-  if (!effects.is_odd()) {
+  if (!effects.is_odd() || exchange.depth != 0) {
     if (!effects.happened.empty()) notes_->set(worker) = std::move(note);
     exchange.query.has_edns = had_edns;
     return Verdict::Answered;

@@ -44,6 +44,40 @@ TEST_F(Policy, AclBeforeAndBehindRewrite) {
   stop();
 }
 
+// Addresses that come along tell as much as those that are asked for.
+TEST_F(Policy, AclHoldsForAdditionalRecords) {
+  const auto zone = directory_.write("db.ex",
+                                     "$TTL 60\n@ SOA ns h 1 2h 1h 2w 5m\n@ NS ns.else.\n"
+                                     "m MX 1 x.secret\nm MX 2 open\ns SRV 0 0 1 x.secret\n"
+                                     "sub NS ns.secret\nns.secret A 192.0.2.3\n"
+                                     "x.secret A 192.0.2.1\nopen A 192.0.2.2\n");
+  manifests_.write("a.yaml", headless_yaml("db", {"10.2.3.4"}, "hidden"));
+  const auto additional = [&](std::string_view name, std::string_view type) {
+    Texts owners;
+    for (const Record& record : ask(name, type).additional) {
+      if (record.type != type_from_text("OPT")) owners.push_back(record.owner);
+    }
+    return owners;
+  };
+  const auto served = [&](std::string_view acl) {
+    serve_corefile(".:0 {\n  bind 127.0.0.1\n" + std::string(acl) + "  file " + zone.string() +
+                   " ex\n  kubernetes cluster.local {\n    manifests %M\n  }\n}\n");
+  };
+  served("  acl secret.ex {\n    block\n  }\n");
+  EXPECT_EQ(additional("m.ex", "MX"), Texts{"open.ex."});
+  EXPECT_EQ(additional("s.ex", "SRV"), Texts{});
+  EXPECT_EQ(additional("a.sub.ex", "A"), Texts{});
+  EXPECT_EQ(ask("x.secret.ex").rcode, 5);
+  stop();
+  // By type alone.
+  served("  acl {\n    filter type A AAAA\n  }\n");
+  EXPECT_EQ(additional("m.ex", "MX"), Texts{});
+  EXPECT_EQ(ask("m.ex", "MX").answer.size(), 2U);
+  EXPECT_EQ(additional("db.hidden.svc.cluster.local", "SRV"), Texts{});
+  EXPECT_EQ(ask("db.hidden.svc.cluster.local", "SRV").answer.size(), 1U);
+  stop();
+}
+
 TEST_F(Policy, AclIsCounted) {
   with("  prometheus 127.0.0.1:0\n  acl secret.test {\n    block\n  }\n");
   (void)ask("a.test");

@@ -405,6 +405,33 @@ TEST_F(Target, Rules) {
   EXPECT_EQ(u16(*strange.receive(Deadline::after(kAnswerTimeout)), 0), 2);
 }
 
+// Faults are for answers that leave: what is asked on behalf of a question only becomes a part of
+// one.
+TEST_F(Target, QuestionsOfTheServerItselfAreLeftAlone) {
+  const auto hosts = directory_.write("hosts", "192.0.2.1 h.ex\n");
+  const auto zone = directory_.write(
+      "db.zone",
+      "$TTL 60\n@ SOA ns h 1 2h 1h 2w 5m\n@ NS ns.else.\nlate CNAME d5.x.fault.test.\n"
+      "odd CNAME badid-dup3-hold.x.fault.test.\nfail CNAME servfail.x.fault.test.\n");
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  fault fault.test {\n    rule r {\n      name h.ex\n"
+      "      do d5 badcase\n    }\n  }\n  dns64 {\n    allow_ipv4\n  }\n"
+      "  template IN A t {\n    answer \"{{ .Name }} 60 IN CNAME h.ex.\"\n  }\n  file " +
+      zone.string() + " zone\n  hosts " + hosts.string() + " {\n    fallthrough\n  }\n}\n");
+  EXPECT_EQ(data_of(ask("a.t").answer, "A"), std::vector<std::string>{"192.0.2.1"});
+  EXPECT_EQ(ask("late.zone").answer.size(), 2U);
+  EXPECT_EQ(ask("odd.zone").answer.size(), 2U);
+  EXPECT_EQ(ask("fail.zone").rcode, 2);
+  // dns64 asks for the addresses of h.ex itself; the answer to the client is late and odd.
+  const Octets query = encode(Query{.name = "h.ex.", .type = "AAAA"});
+  UdpClient client(endpoint());
+  client.send(query);
+  const auto answer = client.receive(Deadline::after(kAnswerTimeout));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(decode(*answer).answer.size(), 1U);
+  stop();
+}
+
 TEST_F(Target, BadConfigurationsAreTold) {
   const auto refused = [&](const std::string& corefile) {
     directory_.write("Corefile", corefile);
