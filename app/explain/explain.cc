@@ -304,7 +304,10 @@ class Builder {
     } else {
       build_host(name);
     }
-    // Where an alias leads into the cluster.
+    // Where an alias leads. What a gateway does with a name that is only led to is not this name's
+    // problem, and takes none of this name's away.
+    const auto own = addresses_;
+    is_led_on_ = true;
     std::size_t followed = 0;
     for (const ExplainedRecord& record : result_.answer.records) {
       if (record.type != "CNAME" || ++followed > kMaxAliases) continue;
@@ -315,11 +318,10 @@ class Builder {
         build_cluster_name(to);
       } else {
         build_host(to);
-        // What a gateway does with a name that is only led to is not this name's problem.
-        is_led_on_ = true;
       }
     }
-    scopes(lower_text(name_));
+    addresses_ = own;
+    scopes(name);
   }
 
   // --- names of the cluster ---
@@ -540,6 +542,7 @@ class Builder {
   void build_host(const std::string& name) {
     if (!cluster_.settings.gateways) return;
     if (host_.empty()) host_ = name;
+    building_ = name;
     find_claims(name);
     entries(name);
     const auto services = virtual_services(name);
@@ -587,25 +590,49 @@ class Builder {
   void begin(const gw::Object& gateway, std::string detail) {
     section_ = result_.objects.size();
     add(gateway, "accepts", std::move(detail));
-    accepting_.insert(gw::name_of(gateway));
-    if (!host_.empty() && !accepts_by_name(gateway)) unnamed_.insert(gw::name_of(gateway));
+    const gw::ObjectName itself = gw::name_of(gateway);
+    if (has_name(gateway) && !is_led_on_) answering_.insert(itself);
+    if (!matters(gateway)) return;
+    accepting_.insert(itself);
+    if (!accepts_by_name(gateway, building_)) unnamed_.insert(itself);
+  }
+
+  // Not where somebody else has the name for himself, by a more specific host.
+  bool has_name(const gw::Object& gateway) const {
+    return addresses_.empty() || claim_of(gateway) != nullptr;
+  }
+  // Whether what goes wrong at a Gateway is wrong with the name: of one for every host, which
+  // claims nothing, not when the name has its answer elsewhere.
+  bool matters(const gw::Object& gateway) const {
+    if (claim_of(gateway) != nullptr) return true;
+    return addresses_.empty() && (!exists(result_.answer) || accepts_by_name(gateway, building_));
+  }
+
+  // One that has `host` for the name.
+  void note(std::map<gw::ObjectName, std::uint16_t>& named, const gw::ObjectName& object,
+            const std::string& host) {
+    const std::uint16_t specific = gw::specificity(host);
+    std::uint16_t& most = named[object];
+    most = std::max(most, specific);
+    if (&named == &routing_ && !is_led_on_) best_routed_ = std::max(best_routed_, specific);
   }
 
   // What is routed at a Gateway. `candidates`: in order.
   template <typename Object, typename Destinations>
   void routes_of(const gw::Object& gateway, const Candidates<Object>& candidates,
                  const Destinations& destinations_of) {
+    const bool here = matters(gateway);
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       const Candidate<Object>& each = candidates[i];
-      const bool routes = i == 0 && each.bound;
+      const bool first = i == 0 && each.bound;
+      const bool routes = first && here;
       const gw::ObjectName itself = gw::name_of(*each.object);
       const bool shown = routes && routing_.contains(itself);
       add(*each.object, routes ? "routes" : "rival",
           each.host + (each.bound ? "" : ", not accepted") + (shown ? ", as above" : ""));
-      (routes ? routing_ : rivals_).insert(itself);
-      if (!routes) continue;
-      routed_.insert(gw::name_of(gateway));
-      if (!shown) destinations_of(*each.object);
+      note(routes ? routing_ : rivals_, itself, each.host);
+      if (first) routed_.insert(gw::name_of(gateway));
+      if (routes && !shown) destinations_of(*each.object);
     }
   }
 
@@ -645,7 +672,7 @@ class Builder {
       add(*each.object, "rival",
           each.host + (is_for_mesh(*each.object) ? ", no gateways: mesh only"
                                                  : ", accepted by none of its Gateways"));
-      unbound_.insert(gw::name_of(*each.object));
+      note(unbound_, gw::name_of(*each.object), each.host);
     }
     return found;
   }
@@ -729,16 +756,22 @@ class Builder {
     if (!cluster_.settings.plan.reads(gw::SourceKind::Ingress)) return;
     store_.gateways().each<gw::Ingress>([&](const gw::Ingress& ingress) {
       if (!gw::counts(ingress, cluster_.settings.plan)) return;
+      std::string best;  // an exact host beats the wildcard
       for (const gw::IngressRule& rule : ingress.rules) {
         const bool fits =
             gw::is_wildcard(rule.host) ? gw::covers_one_label(rule.host, name) : rule.host == name;
         if (!fits) continue;
-        // Without a claim somebody has the name who is more specific.
-        const bool routes = claim_of(ingress) != nullptr;
-        std::set<gw::ObjectName>& named = routes ? routing_ : rivals_;
-        if (named.insert(gw::name_of(ingress)).second) section_ = result_.objects.size();
-        add(ingress, routes ? "routes" : "rival", rule.host);
-        if (routes) backends(rule.backends);
+        if (best.empty() || gw::specificity(rule.host) > gw::specificity(best)) best = rule.host;
+      }
+      if (best.empty()) return;
+      // Without a claim somebody has the name who is more specific.
+      const bool routes = claim_of(ingress) != nullptr;
+      note(routes ? routing_ : rivals_, gw::name_of(ingress), best);
+      section_ = result_.objects.size();
+      add(ingress, routes ? "routes" : "rival", best);
+      if (!routes) return;
+      for (const gw::IngressRule& rule : ingress.rules) {
+        if (rule.host == best) backends(rule.backends);
       }
       address_of(ingress);
     });
@@ -791,7 +824,7 @@ class Builder {
     for (const auto& each : unbound) {
       section_ = result_.objects.size();
       add(*each.object, "rival", each.host + ", accepted by none of its Gateways");
-      unbound_.insert(gw::name_of(*each.object));
+      note(unbound_, gw::name_of(*each.object), each.host);
     }
     return found;
   }
@@ -931,27 +964,56 @@ class Builder {
 
   // --- Sidecars ---
 
+  // Namespaces of what the mesh knows the name by: egress hosts are those of one.
+  std::set<std::string> holders(const std::string& name) const {
+    std::set<std::string> namespaces;
+    const std::vector<std::string> labels = relative_labels(name);
+    if (labels.size() >= 3 && labels.back() == "svc") {
+      const std::string& ns = labels[labels.size() - 2];
+      if (store_.service({ns, labels[labels.size() - 3]}) != nullptr) namespaces.insert(ns);
+    }
+    store_.gateways().each<gw::VirtualService>([&](const gw::VirtualService& service) {
+      for (const std::string& written : service.hosts) {
+        const std::string host = gw::host_of(written, service.key.ns, zone_);
+        if (host == "*") continue;  // it knows no name
+        if (gw::covers(host, name) || written == name) namespaces.insert(service.key.ns);
+      }
+    });
+    store_.gateways().each<gw::ServiceEntry>([&](const gw::ServiceEntry& entry) {
+      for (const std::string& host : entry.hosts) {
+        if (gw::covers(host, name)) namespaces.insert(entry.key.ns);
+      }
+    });
+    return namespaces;
+  }
+
+  // Whether an egress host takes something of these namespaces: `.` is the Sidecar's own, `*` any,
+  // `~` none.
+  static bool takes(const gw::ScopedHost& egress, const gw::Sidecar& sidecar,
+                    const std::set<std::string>& namespaces) {
+    if (egress.ns == "*") return true;
+    return namespaces.contains(egress.ns == "." ? sidecar.key.ns : egress.ns);
+  }
+
   void scopes(const std::string& name) {
+    const std::set<std::string> namespaces = holders(name);
+    if (namespaces.empty()) return;  // the mesh does not know it
     store_.gateways().each<gw::Sidecar>([&](const gw::Sidecar& sidecar) {
+      if (sidecar.egress.empty()) return;  // it has them from another
       const bool here = result_.request.ns && sidecar.key.ns == *result_.request.ns;
       const gw::ScopedHost* found = nullptr;
       for (const gw::ScopedHost& egress : sidecar.egress) {
-        if (!gw::covers(egress.host, name)) continue;
-        if (!here && egress.host == "*") continue;
-        found = &egress;
-        break;
-      }
-      if (!here && found == nullptr) return;
-      if (found == nullptr) {
-        for (const gw::ScopedHost& egress : sidecar.egress) {
-          if (egress.host == "*") found = &egress;
+        if (!gw::covers(egress.host, name) || !takes(egress, sidecar, namespaces)) continue;
+        // One that names it says more than `*`.
+        if (found == nullptr || gw::specificity(egress.host) > gw::specificity(found->host)) {
+          found = &egress;
         }
       }
-      const std::string its = found == nullptr ? "" : found->ns + "/" + found->host;
+      if (!here && (found == nullptr || found->host == "*")) return;
       add(sidecar, "scope",
-          found == nullptr ? "its egress hosts leave the name out, for pods of namespace '" +
-                                 sidecar.key.ns + "'"
-                           : "egress " + its + ", for pods of namespace '" + sidecar.key.ns + "'");
+          (found == nullptr ? std::string("its egress hosts leave the name out")
+                            : "egress " + found->ns + "/" + found->host) +
+              ", for pods of namespace '" + sidecar.key.ns + "'");
     });
   }
 
@@ -998,9 +1060,17 @@ class Builder {
     if (finding.object.kind == "Service") {
       return services_.contains(finding.object.key) || addressed_.contains(finding.object.key);
     }
-    if (routing_.contains(finding.object)) return !of_host || host_fits;
-    if (unbound_.contains(finding.object) && finding.code == "gateway-missing") return true;
-    if (rivals_.contains(finding.object) || unbound_.contains(finding.object)) return host_fits;
+    // Of a host that is less specific than what routes the name it is not this name's problem.
+    const auto fits = [&](std::uint16_t least) {
+      return host_fits && gw::specificity(finding.host) >= least;
+    };
+    if (const auto at = routing_.find(finding.object); at != routing_.end()) {
+      return !of_host || fits(at->second);
+    }
+    if (const auto at = unbound_.find(finding.object); at != unbound_.end()) {
+      return finding.code == "gateway-missing" ? at->second >= best_routed_ : fits(best_routed_);
+    }
+    if (rivals_.contains(finding.object)) return fits(best_routed_);
     if (!accepting_.contains(finding.object)) return false;
     // The name's own is told by no_route().
     if (finding.code == "no-route") return false;
@@ -1017,14 +1087,12 @@ class Builder {
 
   template <typename Keep>
   void no_route(const Keep& keep) {
-    if (is_led_on_ || host_.empty()) return;
+    if (host_.empty()) return;
     const auto tell = [&](const gw::Object& gateway) {
       const gw::ObjectName itself = gw::name_of(gateway);
-      if (!accepting_.contains(itself) || routed_.contains(itself)) return;
-      // Somebody else has the name for himself.
-      if (!addresses_.empty() && claim_of(gateway) == nullptr) return;
+      if (!answering_.contains(itself) || routed_.contains(itself)) return;
       const bool istio = gateway.kind == gw::Kind::IstioGateway;
-      if (!accepts_by_name(gateway)) {
+      if (!accepts_by_name(gateway, host_)) {
         if (result_.answer.stage == "gateways") return;
         keep({"any-host", gw::Severity::Info, itself,
               "its host is '*': there is no name to look up",
@@ -1046,13 +1114,13 @@ class Builder {
   }
 
   // Not by `*` alone, which is not a claim to any name, unless there is a zone for it.
-  bool accepts_by_name(const gw::Object& object) const {
+  bool accepts_by_name(const gw::Object& object, const std::string& name) const {
     const auto counts = [&](const std::string& host) {
-      if (!gw::covers(host, host_)) return false;
+      if (!gw::covers(host, name)) return false;
       if (host != "*") return true;
       const auto& zones = cluster_.settings.plan.any_zones;
       return std::any_of(zones.begin(), zones.end(), [&](const std::string& zone) {
-        return zone.empty() || host_ == zone || gw::is_below(host_, zone);
+        return zone.empty() || name == zone || gw::is_below(name, zone);
       });
     };
     if (object.kind == gw::Kind::IstioGateway) {
@@ -1092,18 +1160,23 @@ class Builder {
   dns::Name name_;                              // as asked
   dns::Name meant_;                             // the one that was found, or that was meant
   std::string host_;                            // looked for at gateways; empty: it is none
-  bool is_led_on_ = false;                      // by an alias, to another host
+  std::string building_;                        // of `host_` and where it leads, what is built
+  bool is_led_on_ = false;                      // by an alias, to another name
   std::map<std::string, std::size_t> of_role_;  // objects
   std::set<ObjectKey> services_;                // in the chain
   std::set<ObjectKey> addressed_;               // that addresses come from
   std::size_t section_ = 0;                     // where the objects of the root that is built begin
   // Who claims the host, each with its addresses.
   std::vector<std::pair<gw::Provider, gw::Resolved>> addresses_;
-  std::set<gw::ObjectName> accepting_;  // Gateways
+  // Gateways that accept the name, or one that it leads to, and matter().
+  std::set<gw::ObjectName> accepting_;
+  std::set<gw::ObjectName> answering_;  // those that accept the name itself, and has_name()
   std::set<gw::ObjectName> unnamed_;    // of these, those that accept it by `*` alone
   std::set<gw::ObjectName> routed_;     // those at which the name is routed
-  // VirtualServices and Routes; `unbound_`: of which no Gateway takes the host.
-  std::set<gw::ObjectName> routing_, rivals_, unbound_;
+  // VirtualServices, Routes and Ingresses, and how specific their host is; `unbound_`: of which no
+  // Gateway takes the host.
+  std::map<gw::ObjectName, std::uint16_t> routing_, rivals_, unbound_;
+  std::uint16_t best_routed_ = 0;  // the most specific host that routes the name; 0: none
 };
 
 }  // namespace

@@ -940,34 +940,34 @@ class Checker {
 
   // --- Ingress and the Gateway API ---
 
-  void check_backend(const ObjectName& object, const Backend& backend,
-                     std::set<std::string>& told) {
-    if (over()) return;
-    const auto once = [&](std::string code, std::string text, std::string fix) {
-      if (told.insert(code + ' ' + text).second) {
-        add(std::move(code), Severity::Error, object, std::move(text), std::move(fix));
-      }
-    };
+  // What is wrong with backends, each text once.
+  struct BackendFault {
+    std::string code, text, fix;
+    friend auto operator<=>(const BackendFault&, const BackendFault&) = default;
+  };
+
+  std::optional<BackendFault> check_backend(const Backend& backend) {
     const Service* const service = store_.service(backend.service);
     if (service == nullptr) {
       const std::string hint = where_else(index_, backend.service);
-      once("destination-missing", "there is no Service " + text_of(backend.service),
-           hint.empty() ? "Create the Service, or name one that exists"
-                        : "Name a Service that exists: " + hint);
-      return;
+      return BackendFault{"destination-missing", "there is no Service " + text_of(backend.service),
+                          hint.empty() ? "Create the Service, or name one that exists"
+                                       : "Name a Service that exists: " + hint};
     }
     routed_.insert(service->key);
-    if (backend.port == 0 && backend.port_name.empty()) return;
+    if (backend.port == 0 && backend.port_name.empty()) return std::nullopt;
     const bool has =
         std::any_of(service->ports.begin(), service->ports.end(), [&](const ServicePort& port) {
           return backend.port != 0 ? port.port == backend.port : port.name == backend.port_name;
         });
-    if (has || (service->type == ServiceType::ExternalName && service->ports.empty())) return;
-    once("destination-port",
-         "port " +
-             (backend.port != 0 ? std::to_string(backend.port) : "'" + backend.port_name + "'") +
-             " is not a port of Service " + text_of(service->key),
-         "Name one of its ports: " + ports_of(*service));
+    if (has || (service->type == ServiceType::ExternalName && service->ports.empty())) {
+      return std::nullopt;
+    }
+    const std::string port =
+        backend.port != 0 ? std::to_string(backend.port) : "'" + backend.port_name + "'";
+    return BackendFault{"destination-port",
+                        "port " + port + " is not a port of Service " + text_of(service->key),
+                        "Name one of its ports: " + ports_of(*service)};
   }
 
   void check_ingresses() {
@@ -975,11 +975,28 @@ class Checker {
       if (over() || !counts(ingress, settings_.plan)) return;
       const ObjectName object = name_of(ingress);
       check_address(ingress);
-      std::set<std::string> told;
+      std::set<std::string> hosts;
+      std::map<BackendFault, std::set<std::string>> faults;  // and the hosts that have them
       bool any = !ingress.rules.empty();
       for (const IngressRule& rule : ingress.rules) {
         any = any && rule.host.empty();
-        for (const Backend& backend : rule.backends) check_backend(object, backend, told);
+        const std::string host = rule.host.empty() ? "*" : rule.host;
+        hosts.insert(host);
+        for (const Backend& backend : rule.backends) {
+          if (over()) break;
+          if (auto fault = check_backend(backend)) faults[std::move(*fault)].insert(host);
+        }
+      }
+      for (const auto& [fault, its] : faults) {
+        if (its.size() == hosts.size()) {
+          add(fault.code, Severity::Error, object, fault.text, fault.fix);
+          continue;
+        }
+        for (const std::string& host : its) {
+          add(fault.code, Severity::Error, object,
+              (host == "*" ? "for every other host: " : "for host '" + host + "': ") + fault.text,
+              fault.fix, host);
+        }
       }
       if (any) tell_any_host(object, "it is for every host");
     });
@@ -1026,7 +1043,12 @@ class Checker {
     const ObjectName object = name_of(route);
     std::set<std::string> told;
     for (const auto& rule : route.rules) {
-      for (const Backend& backend : rule) check_backend(object, backend, told);
+      for (const Backend& backend : rule) {
+        if (over()) return;
+        const auto fault = check_backend(backend);
+        if (!fault || !told.insert(fault->code + ' ' + fault->text).second) continue;
+        add(fault->code, Severity::Error, object, fault->text, fault->fix);
+      }
     }
     std::vector<std::string> hostnames = route.hostnames;
     if (hostnames.empty()) hostnames.emplace_back("*");

@@ -363,6 +363,163 @@ TEST_F(Explain, AVirtualServiceThatNoGatewayAcceptsRoutesNothing) {
   EXPECT_TRUE(mesh.good());
 }
 
+// A Gateway of one host, at an address or pending, with a VirtualService that leads to `to`.
+std::string edge(const std::string& name, const std::string& host, const std::string& to,
+                 const std::string& routed = "", const std::string& address = "192.0.2.1") {
+  const std::string target =
+      address.empty() ? "" : ", annotations: {external-dns.kubernetes.io/target: " + address + "}";
+  return "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: " + name + target +
+         "}\nspec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [\"" + host +
+         "\"]}]}\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: "
+         "{name: " +
+         name + "}\nspec: {hosts: [\"" + (routed.empty() ? host : routed) + "\"], gateways: [" +
+         name + "], http: [{route: [{destination: {host: " + to + "}}]}]}\n";
+}
+constexpr std::string_view kWeb =
+    "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n";
+
+// What a less specific host at another Gateway does wrong is not this name's fault.
+TEST_F(Explain, AtAnotherGatewayTheLessSpecificIsARival) {
+  serve(documents(kWeb, edge("narrow", "api.backend.com", "web"),
+                  edge("wide", "*.backend.com", "gone")));
+  const Explanation api = ask("api.backend.com");
+  EXPECT_THAT(objects(api), Contains("routes VirtualService default/narrow"));
+  EXPECT_THAT(objects(api), Contains("rival VirtualService default/wide"));
+  EXPECT_THAT(codes(api), IsEmpty());
+  EXPECT_TRUE(api.good());
+  EXPECT_THAT(codes(ask("other.backend.com")), ElementsAre("destination-missing VirtualService"));
+  // A Gateway for every host that waits for its address, and routes every host.
+  serve(documents(kWeb, edge("narrow", "*.backend.com", "web"), edge("any", "*", "gone", "", "")));
+  const Explanation beside = ask("api.backend.com");
+  EXPECT_THAT(objects(beside), Contains("rival VirtualService default/any"));
+  EXPECT_THAT(codes(beside), IsEmpty());
+  EXPECT_TRUE(beside.good());
+  // Where nobody else has the name, it is what there is.
+  EXPECT_THAT(codes(ask("api.example.net")), Contains("destination-missing VirtualService"));
+}
+
+TEST_F(Explain, ARouteOfALessSpecificListenerIsARival) {
+  const auto listener = [](const std::string& name, const std::string& host,
+                           const std::string& backend) {
+    return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: " + name +
+           "}\nspec: {gatewayClassName: c, addresses: [{value: 192.0.2.1}], listeners: [{name: l, "
+           "port: 80, protocol: HTTP, hostname: \"" +
+           host +
+           "\"}]}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+           "metadata: {name: " +
+           name + "}\nspec: {parentRefs: [{name: " + name +
+           "}], rules: [{backendRefs: [{name: " + backend + ", port: 80}]}]}\n";
+  };
+  serve(documents(kWeb, listener("narrow", "api.backend.com", "web"),
+                  listener("wide", "*.backend.com", "gone")));
+  const Explanation api = ask("api.backend.com");
+  EXPECT_THAT(objects(api), Contains("routes HTTPRoute default/narrow"));
+  EXPECT_THAT(objects(api), Contains("rival HTTPRoute default/wide"));
+  EXPECT_THAT(codes(api), IsEmpty());
+  EXPECT_THAT(codes(ask("other.backend.com")), ElementsAre("destination-missing HTTPRoute"));
+}
+
+// One whose host no Gateway takes is to blame only where nothing more specific routes the name.
+TEST_F(Explain, TheLessSpecificThatIsNotAcceptedIsNoFaultOfARoutedName) {
+  const std::string lost =
+      "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: lost}\nspec: "
+      "{hosts: [\"*.backend.com\"], gateways: [nowhere], http: [{route: [{destination: {host: "
+      "web}}]}]}\n";
+  serve(documents(kWeb, edge("narrow", "api.backend.com", "web"), lost));
+  EXPECT_THAT(codes(ask("api.backend.com")), IsEmpty());
+  EXPECT_THAT(codes(ask("other.backend.com")), ElementsAre("gateway-missing VirtualService"));
+}
+
+// A name that a Gateway for every host would take, and that has its answer elsewhere.
+TEST_F(Explain, AGatewayForEveryHostIsNoFaultOfANameWithAnAnswer) {
+  serve(documents(edge("any", "*", "gone", "", "")), "",
+        "    hosts {\n        198.51.100.7 www.example.net\n        fallthrough\n    }\n");
+  const Explanation outside = ask("www.example.net");
+  EXPECT_THAT(data(outside), ElementsAre("198.51.100.7"));
+  EXPECT_THAT(codes(outside), ElementsAre("any-host VirtualService"));
+  EXPECT_TRUE(outside.good());
+}
+
+// The gateway's address is a name outside: what is wrong with the host stays wrong.
+TEST_F(Explain, AHostAtALoadBalancersNameIsStillNotRouted) {
+  serve(documents(kWeb, edge("gw", "*.example.com", "web", "shop.example.com", "lb.example.net")));
+  const Explanation other = ask("a.example.com");
+  EXPECT_EQ(other.answer.records.front().type, "CNAME");
+  EXPECT_THAT(codes(other), ElementsAre("no-route Gateway"));
+  EXPECT_FALSE(other.good());
+  EXPECT_THAT(codes(ask("a.example.com", {}, dns::RRType::TXT)), ElementsAre("no-route Gateway"));
+  EXPECT_THAT(codes(ask("shop.example.com")), IsEmpty());
+  // That of a name that is only led to is not.
+  serve(documents(kWeb, edge("gw", "shop.example.com", "web", "", "a.example.net"),
+                  edge("next", "*.example.net", "web", "b.example.net")));
+  const Explanation led = ask("shop.example.com");
+  EXPECT_THAT(data(led), Contains("192.0.2.1"));
+  EXPECT_THAT(codes(led), IsEmpty());
+  EXPECT_THAT(codes(ask("a.example.net")), ElementsAre("no-route Gateway"));
+}
+
+TEST_F(Explain, AnEgressHostIsOfANamespace) {
+  const auto sidecar = [](const std::string& ns, const std::string& hosts) {
+    return "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: default, "
+           "namespace: " +
+           ns + "}\nspec: {egress: [{hosts: " + hosts + "}]}\n";
+  };
+  const std::string left_out = "its egress hosts leave the name out, for pods of namespace 'other'";
+  const std::string entry =
+      "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: db, namespace: "
+      "data}\nspec: {hosts: [db.example.com], addresses: [240.0.0.1]}\n";
+  const auto scope = [&](const std::string& hosts, const std::string& name) {
+    serve(documents(kWeb, entry, sidecar("other", hosts)));
+    return detail(ask(name, "other"), "scope", "default");
+  };
+  const std::string web = "web.default.svc.cluster.local";
+  EXPECT_EQ(scope(R"(["./*", "istio-system/*"])", web), left_out);
+  EXPECT_EQ(scope(R"(["./*", "default/*"])", web),
+            "egress default/*, for pods of namespace 'other'");
+  EXPECT_EQ(scope(R"(["*/*"])", web), "egress */*, for pods of namespace 'other'");
+  EXPECT_EQ(scope(R"(["~/*"])", web), left_out);
+  EXPECT_EQ(scope(R"(["./web.default.svc.cluster.local"])", web), left_out);
+  // A name that is completed, as the resolver of a pod does it.
+  EXPECT_EQ(scope(R"(["default/web.default.svc.cluster.local"])", "web.default"),
+            "egress default/web.default.svc.cluster.local, for pods of namespace 'other'");
+  EXPECT_EQ(scope(R"(["data/*.example.com"])", "db.example.com"),
+            "egress data/*.example.com, for pods of namespace 'other'");
+  EXPECT_EQ(scope(R"(["default/*.example.com"])", "db.example.com"), left_out);
+  // What the mesh does not know is not let in or kept out by it.
+  EXPECT_EQ(scope(R"(["./*"])", "www.example.org"), "");
+  // Of its own namespace.
+  serve(documents(kWeb, sidecar("default", R"(["./*"])")));
+  EXPECT_EQ(detail(ask(web, "default"), "scope", "default"),
+            "egress ./*, for pods of namespace 'default'");
+  // Seen from nowhere: those that name it, and let it in.
+  serve(documents(kWeb, sidecar("other", R"(["other/web.default.svc.cluster.local"])")));
+  EXPECT_EQ(detail(ask(web), "scope", "default"), "");
+  serve(documents(kWeb, sidecar("other", R"(["default/web.default.svc.cluster.local"])")));
+  EXPECT_EQ(detail(ask(web), "scope", "default"),
+            "egress default/web.default.svc.cluster.local, for pods of namespace 'other'");
+}
+
+TEST_F(Explain, OfAnIngressEachHostHasItsOwnBackends) {
+  serve(documents(kWeb, R"(
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i}
+spec:
+  rules:
+    - host: x.a.test
+      http: {paths: [{backend: {service: {name: web, port: {number: 80}}}}]}
+    - host: "*.a.test"
+      http: {paths: [{backend: {service: {name: gone, port: {number: 80}}}}]}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}
+)"));
+  const Explanation exact = ask("x.a.test");
+  EXPECT_EQ(detail(exact, "routes", "i"), "x.a.test");
+  EXPECT_THAT(codes(exact), IsEmpty());
+  const Explanation wild = ask("y.a.test");
+  EXPECT_EQ(detail(wild, "routes", "i"), "*.a.test");
+  EXPECT_THAT(codes(wild), ElementsAre("destination-missing Ingress"));
+}
+
 TEST_F(Explain, OfAnIngressTheMoreSpecificHostRoutes) {
   const auto ingress = [](const std::string& name, const std::string& host, const std::string& ip) {
     return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: " + name +

@@ -317,6 +317,33 @@ spec: {parentRefs: [{name: gw}], hostnames: [b.example.com]}
                                    "gateway-missing HTTPRoute team/no-gateway error"));
 }
 
+TEST(Checks, AFaultOfAnIngressNamesItsHosts) {
+  const auto ingress = [](const std::string& b, const std::string& more = "") {
+    return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\nspec:\n" + more +
+           "  rules:\n"
+           "    - host: a.example\n"
+           "      http: {paths: [{backend: {service: {name: missing, port: {number: 80}}}}]}\n"
+           "    - host: b.example\n"
+           "      http: {paths: [{backend: {service: {name: " +
+           b +
+           ", port: {number: 80}}}}]}\n"
+           "status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}\n---\n"
+           "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n";
+  };
+  const Finding one = only("destination-missing", ingress("web"));
+  EXPECT_EQ(one.host, "a.example");
+  EXPECT_EQ(one.text, "for host 'a.example': there is no Service default/missing");
+  // All of them have it.
+  const Finding both = only("destination-missing", ingress("missing"));
+  EXPECT_EQ(both.host, "");
+  EXPECT_EQ(both.text, "there is no Service default/missing");
+  const Finding rest =
+      only("destination-port",
+           ingress("web", "  defaultBackend: {service: {name: web, port: {number: 81}}}\n"));
+  EXPECT_EQ(rest.host, "*");
+  EXPECT_EQ(rest.text, "for every other host: port 81 is not a port of Service default/web");
+}
+
 // A Gateway of the Gateway API with these listeners, at an address.
 std::string api_gateway(const std::string& listeners) {
   return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: gw, namespace: "
