@@ -80,7 +80,7 @@ struct SocketTransport::Connection final : Socket {
   std::unique_ptr<TlsStream> tls;  // nullptr: plain
   std::size_t requests = 0;        // given to it
   std::size_t answers = 0;         // that ended a request
-  bool full = false;               // it is gone because it has all that it may be given
+  bool full = false;               // it has all that it may be given, and is gone for that
 
   // Requests can reach the other side.
   [[nodiscard]] bool ready() const noexcept {
@@ -103,9 +103,12 @@ struct SocketTransport::Server {
   // Answers that a connection gave before it was closed on other requests; 0: not known.
   std::size_t few = 0;
   Clock::time_point few_until{};
-  // Requests that wait for a connection, as if it were one.
+  // Requests that wait for a connection, as if it were one: with others, and each for its own.
   Connection queue{*this};
+  Connection lone_queue{*this};
   std::size_t queued_octets = 0;
+  // What is sent now was on a connection that one request may have been the end of.
+  bool apart = false;
   // Requests over UDP within this second and the one before.
   Clock::time_point second_began{};
   std::size_t this_second = 0;
@@ -410,9 +413,11 @@ UpstreamTransport::Sent SocketTransport::send_tcp(Server& server, std::span<std:
   Sent sent;
   const Clock::time_point now = Clock::now();
   wait();
+  const bool apart = server.apart;
+  Connection& queue = apart ? server.lone_queue : server.queue;
   // Who came before goes before.
   Connection* const connection =
-      server.queue.attempts.empty() ? connection_for(server, now, sent) : nullptr;
+      queue.attempts.empty() ? connection_for(server, apart, now, sent) : nullptr;
   if (!sent.ok) return sent;
   const auto no_room = [] { return Sent{false, false, {Step::Write, ENOBUFS, {}}}; };
   if (connection != nullptr) {
@@ -421,14 +426,14 @@ UpstreamTransport::Sent SocketTransport::send_tcp(Server& server, std::span<std:
     put(*connection, request, attempt, now);
     return sent;
   }
-  if (server.queue.ids.full() || server.queued_octets + request.size() > kMostQueued) {
+  if (queue.ids.full() || server.queued_octets + request.size() > kMostQueued) {
     return no_room();
   }
   std::vector<std::uint8_t> octets(request.begin(), request.end());
-  server.queue.ids.insert(attempt, [this] { return random_.next(); });
+  queue.ids.insert(attempt, [this] { return random_.next(); });
   attempt.queued_ = std::move(octets);
-  attempt.socket_ = static_cast<Socket*>(&server.queue);
-  server.queue.attempts.push_back(attempt);
+  attempt.socket_ = static_cast<Socket*>(&queue);
+  queue.attempts.push_back(attempt);
   server.queued_octets += request.size();
   queued_ = true;
   return sent;
@@ -462,12 +467,13 @@ void SocketTransport::retire(Server& server) noexcept {
 void SocketTransport::send_queued() noexcept {
   queued_ = false;
   const Clock::time_point now = Clock::now();
-  for (const auto& server : servers_) {
-    Attempts& waiting = server->queue.attempts;
+  const auto send_from = [&](Server& server, bool apart) {
+    Connection& queue = apart ? server.lone_queue : server.queue;
+    Attempts& waiting = queue.attempts;
     Sent sent;
     try {
       while (!waiting.empty()) {
-        Connection* const connection = connection_for(*server, now, sent);
+        Connection* const connection = connection_for(server, apart, now, sent);
         if (connection == nullptr) break;
         UpstreamAttempt& attempt = waiting.front();
         std::vector<std::uint8_t> request = attempt.queued_;
@@ -482,13 +488,26 @@ void SocketTransport::send_queued() noexcept {
       // No memory for a connection.
       sent = {false, false, {Step::Socket, ENOMEM, {}}};
     }
-    if (!sent.ok) fail(server->queue, sent.failure);
+    if (!sent.ok) fail(queue, sent.failure);
     queued_ = queued_ || !waiting.empty();
+  };
+  for (const auto& server : servers_) {
+    send_from(*server, true);
+    send_from(*server, false);
   }
 }
 
-SocketTransport::Connection* SocketTransport::connection_for(Server& server, Clock::time_point now,
-                                                             Sent& sent) {
+SocketTransport::Connection* SocketTransport::connection_for(Server& server, bool apart,
+                                                             Clock::time_point now, Sent& sent) {
+  if (apart) {
+    if (server.count_old(true) >= kMostBeside) return nullptr;
+    auto connection = open_connection(server, now, sent);
+    if (connection == nullptr) return nullptr;
+    connection->full = connection->gone = true;
+    unswept_ = true;
+    server.old_connections.push_back(std::move(connection));
+    return server.old_connections.back().get();
+  }
   if (server.connection != nullptr && options_.connection_age.count() != 0 &&
       now - server.connection->opened >= options_.connection_age &&
       server.count_old(false) < kMostReplaced) {
@@ -508,7 +527,13 @@ SocketTransport::Connection* SocketTransport::connection_for(Server& server, Clo
       unswept_ = true;
     }
   }
-  if (server.connection != nullptr) return server.connection.get();
+  if (server.connection == nullptr) server.connection = open_connection(server, now, sent);
+  return server.connection.get();
+}
+
+std::unique_ptr<SocketTransport::Connection> SocketTransport::open_connection(Server& server,
+                                                                              Clock::time_point now,
+                                                                              Sent& sent) {
   if (now < server.rests_until) {
     sent.ok = false;
     sent.failure = server.tls_failure;
@@ -525,8 +550,7 @@ SocketTransport::Connection* SocketTransport::connection_for(Server& server, Clo
   connection->events = EPOLLIN | EPOLLOUT;
   connection->opened = connection->used = now;
   sent.opened = true;
-  server.connection = std::move(connection);
-  return server.connection.get();
+  return connection;
 }
 
 void SocketTransport::on_connection(Connection& connection, std::uint32_t events) noexcept {
@@ -663,12 +687,16 @@ void SocketTransport::read_connection(Connection& connection) noexcept {
 
 void SocketTransport::close_connection(Connection& connection, Step step, int error) noexcept {
   Server& server = connection.server;
-  if (!connection.ready()) step = Step::Connect;
+  const bool ready = connection.ready();
+  if (!ready) step = Step::Connect;
   TransportFailure failure{step, error,
                            step == Step::Connect ? Endpoint{} : local_of(connection.fd.get())};
   if (connection.tls != nullptr) {
     failure.tls = connection.tls->problem();
-    if (connection.connected && connection.heard == Clock::time_point{}) {
+    // A server may refuse our certificate when the handshake is over for us (RFC 8446 4.4.2.4); one
+    // that only closes the connection has taken it, and closes it for what it was asked.
+    const bool refused = connection.heard == Clock::time_point{} && error == EPROTO;
+    if (connection.connected && (!ready || refused)) {
       server.rests_until = Clock::now() + kTlsRest;
       server.tls_failure = failure;
     }
@@ -684,6 +712,10 @@ void SocketTransport::close_connection(Connection& connection, Step step, int er
       server.few = std::min(connection.answers, server.few != 0 ? server.few : connection.answers);
     }
   }
+  const bool of_request =
+      ready && connection.answers == 0 && (closed || error == EBADMSG || error == EPROTO);
+  // It was the request, not the number of answers, before, too.
+  if (of_request && connection.requests == 1) server.few = 0;
   connection.fd.reset();
   connection.gone = true;
   unswept_ = true;
@@ -691,7 +723,9 @@ void SocketTransport::close_connection(Connection& connection, Step step, int er
     // Whatever fails may be sent again at once, on a new one.
     server.old_connections.push_back(std::move(server.connection));
   }
+  server.apart = of_request;
   fail(connection, failure);
+  server.apart = false;
 }
 
 // --- ends ---

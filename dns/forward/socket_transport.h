@@ -14,6 +14,10 @@
 // kFewFor no connection to such a one is given more requests than it answered, up to kMostBeside
 // are used at a time, and what is beyond that waits for one to end.
 //
+// Some close a connection for one thing that they are asked. What was on a connection that ended
+// without any answer is asked again on connections of its own, one for each request, up to
+// kMostBeside at a time: then only the one that they close it for is without an answer.
+//
 // Descriptors, for each worker and upstream that is asked: kMaxPorts sockets in use and as many
 // that are replaced and await their last replies, one connection, those replaced and those
 // that have all they may be given, one epoll instance.
@@ -50,7 +54,8 @@ class SocketTransport final : public UpstreamTransport,
   static constexpr std::size_t kMaxPorts = 64;
   // Connections to one upstream that were replaced, and await their last replies.
   static constexpr std::size_t kMostReplaced = 8;
-  // Connections to one upstream that have as many requests as it answers on one.
+  // Connections to one upstream that have as many requests as it answers on one, or the one that
+  // is asked apart from others.
   static constexpr std::size_t kMostBeside = 32;
   // Octets of requests that wait for a connection to one upstream.
   static constexpr std::size_t kMostQueued = std::size_t{1} << 20;
@@ -102,8 +107,11 @@ class SocketTransport final : public UpstreamTransport,
   // nullptr: `failure` says why.
   Port* port_for(Server& server, Clock::time_point now, Sent& sent);
   std::unique_ptr<Port> open_port(Server& server, Clock::time_point now, TransportFailure& failure);
-  // nullptr: `sent` says why, or there is room for no more and it says nothing.
-  Connection* connection_for(Server& server, Clock::time_point now, Sent& sent);
+  // One that others use, too, or one for this request alone. nullptr: `sent` says why, or there is
+  // room for no more and it says nothing.
+  Connection* connection_for(Server& server, bool apart, Clock::time_point now, Sent& sent);
+  // nullptr: `sent` says why.
+  std::unique_ptr<Connection> open_connection(Server& server, Clock::time_point now, Sent& sent);
   void put(Connection& connection, std::span<std::uint8_t> request, UpstreamAttempt& attempt,
            Clock::time_point now);
   // It is given nothing new, and ends with what is under way on it.

@@ -513,6 +513,81 @@ TEST_F(SocketTransportTest, AServerThatClosesBehindOneAnswerIsAskedOnManyConnect
   }
 }
 
+// One of many is what the server closes the connection for, and who asked it asks it again.
+TEST_F(SocketTransportTest, WhatAConnectionIsClosedForEndsNothingElse) {
+  constexpr std::size_t kMore = 3;
+  constexpr std::size_t kAll = SocketTransport::kMostBeside + kMore;
+  std::vector<std::unique_ptr<Attempt>> first, again;
+  std::size_t opened_again = 0, answers = 0, failures = 0;
+  for (std::size_t i = 0; i < kAll; ++i) {
+    bool opened = false;
+    first.push_back(send(Transport::Tcp, &opened));
+    EXPECT_EQ(opened, i == 0);
+    first.back()->then = [&] {
+      bool fresh = false;
+      again.push_back(send(Transport::Tcp, &fresh));
+      EXPECT_FALSE(again.back()->failed);
+      opened_again += fresh ? 1 : 0;
+      again.back()->then = [&, attempt = again.back().get()] {
+        ++(attempt->failed ? failures : answers);
+        transport().forget(*attempt);
+      };
+    };
+  }
+  tcp::socket all = accept();
+  settle();
+  all.close();
+  ASSERT_TRUE(run_until([&] { return again.size() == kAll; }));
+  EXPECT_EQ(opened_again, SocketTransport::kMostBeside);
+  // Others are asked together, as before.
+  for (const bool first_of_them : {true, false}) {
+    bool opened = false;
+    const auto other = send(Transport::Tcp, &opened);
+    EXPECT_EQ(opened, first_of_them);
+  }
+  // Ours in the order in which they were opened, the others' in between.
+  for (std::size_t i = 0, closed = 0; answers + failures < kAll; ++i) {
+    tcp::socket peer = accept();
+    settle();
+    if (i == SocketTransport::kMostBeside) continue;
+    const std::size_t before = answers + failures;
+    const Octets request = read(peer);
+    EXPECT_EQ(peer.available(), 0u) << i;
+    if (closed++ == 0) {
+      peer.close();
+    } else {
+      boost::asio::write(peer, boost::asio::buffer(framed(message(load_u16(request.data())))));
+    }
+    ASSERT_TRUE(run_until([&] { return answers + failures != before; })) << i;
+    settle();
+  }
+  EXPECT_EQ(failures, 1u);
+}
+
+// So it was not the number of answers.
+TEST_F(SocketTransportTest, WhoClosesForARequestIsNotTakenForOneThatGivesFewAnswers) {
+  const auto first = send(Transport::Tcp);
+  const auto second = send(Transport::Tcp);
+  tcp::socket peer = accept();
+  settle();
+  first->then = [&] { transport().forget(*first); };
+  boost::asio::write(peer, boost::asio::buffer(framed(message(load_u16(read(peer).data())))));
+  ASSERT_TRUE(run_until([&] { return !first->messages.empty() || !second->messages.empty(); }));
+  peer.close();
+  ASSERT_TRUE(run_until([&] { return second->failed; }));
+  EXPECT_TRUE(second->failure.after_answers);
+  const auto third = send(Transport::Tcp);
+  peer = accept();
+  settle();
+  peer.close();
+  ASSERT_TRUE(run_until([&] { return third->failed; }));
+  bool opened = false;
+  const auto fourth = send(Transport::Tcp, &opened);
+  EXPECT_TRUE(opened);
+  const auto fifth = send(Transport::Tcp, &opened);
+  EXPECT_FALSE(opened);
+}
+
 // Or who answers something else and closes would be asked for ever.
 TEST_F(SocketTransportTest, AMessageThatEndsNoRequestIsNoAnswer) {
   const auto attempt = send(Transport::Tcp);

@@ -354,6 +354,24 @@ TEST_F(TlsUpstreamTest, AfterAFailureItRests) {
   EXPECT_GT(server.accepted, before);
 }
 
+// That it closes the connection for what it was asked says nothing of TLS.
+TEST_F(TlsUpstreamTest, BehindAHandshakeItDoesNotRest) {
+  TlsServer server(io_);
+  connect_to(server.endpoint(), trusting(identity()));
+  server.answers = false;
+  for (std::size_t i = 1; i <= 3; ++i) {
+    const auto attempt = send();
+    EXPECT_TRUE(opened_) << i;
+    ASSERT_TRUE(run_until([&] { return server.received.size() == i; })) << i;
+    server.close_all();
+    ASSERT_TRUE(run_until([&] { return attempt->failed; }));
+    EXPECT_EQ(attempt->failure.step, Step::Read);
+  }
+  server.answers = true;
+  EXPECT_TRUE(answered(*send()));
+  EXPECT_EQ(server.shaken, 4u);
+}
+
 TEST_F(TlsUpstreamTest, WhoSaysNothingHoldsUpNobody) {
   TlsServer silent(io_), other(io_);
   silent.speaks_tls = false;
