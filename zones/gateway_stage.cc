@@ -129,7 +129,12 @@ void GatewayStage::answer_host(const Asked& asked, const Host& host, Answer& ans
 
 void GatewayStage::resolve_in_zone(const Asked& asked, NameView zone, Answer& answer,
                                    Outcome& outcome) const noexcept {
-  if (zone.size() == asked.name.size()) {
+  if (options_->fall_through &&
+      (options_->fall_through_in.empty() || options_->fall_through_in.contains(asked.name))) {
+    // No host, wherever it stands: while it is not known whether it is one, it waits.
+    outcome.found = table_->ready() ? Found::FallsThrough : Found::NotReady;
+    outcome.error = table_->ready() ? nullptr : &kNotReady;
+  } else if (zone.size() == asked.name.size()) {
     outcome.found = Found::NoData;
     if (asked.type != RRType::SOA) return;
     put_soa(answer.next_answer(), asked.owner);
@@ -139,9 +144,6 @@ void GatewayStage::resolve_in_zone(const Asked& asked, NameView zone, Answer& an
   } else if (!table_->ready()) {
     outcome.found = Found::NotReady;
     outcome.error = &kNotReady;
-  } else if (options_->fall_through && (options_->fall_through_in.empty() ||
-                                        options_->fall_through_in.contains(asked.name))) {
-    outcome.found = Found::FallsThrough;
   } else {
     outcome.found = Found::NXDomain;
   }

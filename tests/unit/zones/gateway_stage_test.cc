@@ -118,6 +118,34 @@ TEST(GatewayStage, AHostHasTheGatewaysAddress) {
   EXPECT_EQ(c.addresses("example.org"), kInternet);
 }
 
+// As hosts and zone files of others do it: what is no host goes on, above one and the zone's name,
+// too.
+TEST(GatewayStage, WhatIsNoHostFallsThroughWhereverItStands) {
+  Gateways c(gateway("[a.b.zone.test]", "192.0.2.1"));
+  c.options.zones = {name("zone.test")};
+  c.options.fall_through = true;
+  c.start();
+  EXPECT_EQ(c.addresses("a.b.zone.test"), (Lines{"192.0.2.1"}));
+  for (const std::string other : {"b.zone.test", "zone.test", "c.zone.test", "x.a.b.zone.test"}) {
+    EXPECT_EQ(c.addresses(other), kInternet) << other;
+  }
+  Gateways within(gateway("[a.b.zone.test]", "192.0.2.1"));
+  within.options.zones = {name("zone.test")};
+  within.options.fall_through = true;
+  within.options.fall_through_in = {name("b.zone.test")};
+  within.start();
+  EXPECT_EQ(within.addresses("b.zone.test"), kInternet);
+  EXPECT_EQ(within.addresses("zone.test"), Lines{});
+  EXPECT_EQ(within.ask("c.zone.test").rcode, static_cast<unsigned>(Rcode::NXDomain));
+  // Nothing goes on that may turn out to be a host.
+  Gateways early(gateway("[a.b.zone.test]", "192.0.2.1"));
+  early.options.zones = {name("zone.test")};
+  early.options.fall_through = true;
+  early.ready = false;
+  early.start();
+  EXPECT_EQ(early.ask("b.zone.test").rcode, static_cast<unsigned>(Rcode::ServFail));
+}
+
 TEST(GatewayStage, EveryOtherTypeIsNoDataWithAnSoa) {
   Gateways c(documents(kIngressGateway, kExampleCom));
   c.start();
