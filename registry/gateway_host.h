@@ -20,6 +20,10 @@ inline constexpr std::string_view kHostRule =
 [[nodiscard]] constexpr bool is_wildcard(std::string_view host) noexcept {
   return !host.empty() && host.front() == '*';
 }
+// The tls_mode of an Istio server of plain HTTP with tls.httpsRedirect: it sends all that comes to
+// HTTPS, whether a VirtualService routes it or not.
+inline constexpr std::string_view kRedirectMode = "REDIRECT";
+
 // The parts of a list with commas, without white space around them; empty ones are left out.
 [[nodiscard]] std::vector<std::string_view> split_list(std::string_view list);
 // The part of external-dns's annotations' keys behind their prefix; empty: it is none of these. The

@@ -293,7 +293,9 @@ class Builder {
     const std::vector<std::string> asked = labels_of(lower_text(name_));
     if (std::find(asked.begin(), asked.end(), "*") != asked.end()) {
       problem("wildcard-query", gw::Severity::Info, itself(lower_text(name_)),
-              "'*' is a label as any other here: no wildcard query is answered",
+              exists(result_.answer)
+                  ? "'*' is a label as any other here: the answer is that of one name"
+                  : "'*' is a label as any other here: no wildcard query is answered",
               "Ask for a name: 'clusterdns services' and 'clusterdns hosts' list them");
     }
     if (zones::is_reverse_zone(meant_.view()) || name.ends_with(".in-addr.arpa") ||
@@ -806,6 +808,7 @@ class Builder {
       if (best.empty()) return;
       std::map<ObjectKey, bool> gateways;
       for (const gw::ParentRef& parent : route.parents) {
+        if (is_listener_set(parent)) continue;
         const auto* const gateway = store_.gateways().find<gw::Gateway>(parent.gateway);
         if (gateway == nullptr || listeners_for(*gateway, name).empty()) continue;
         gateways[parent.gateway] = gateways[parent.gateway] || bound(route, parent, best);
@@ -823,10 +826,26 @@ class Builder {
     std::sort(unbound.begin(), unbound.end());
     for (const auto& each : unbound) {
       section_ = result_.objects.size();
-      add(*each.object, "rival", each.host + ", accepted by none of its Gateways");
+      const std::string sets = listener_sets_of(*each.object);
+      add(*each.object, "rival",
+          each.host + (sets.empty() ? ", accepted by none of its Gateways"
+                                    : ", attached to " + sets + ", which is not read"));
       note(unbound_, gw::name_of(*each.object), each.host);
     }
     return found;
+  }
+
+  static bool is_listener_set(const gw::ParentRef& parent) {
+    return parent.kind == "ListenerSet" || parent.kind == "XListenerSet";
+  }
+  // Those that parentRefs name.
+  static std::string listener_sets_of(const gw::Route& route) {
+    std::vector<std::string> sets;
+    for (const gw::ParentRef& parent : route.parents) {
+      if (!is_listener_set(parent)) continue;
+      sets.push_back(parent.kind + " " + text_of(parent.gateway));
+    }
+    return joined(sets, " and ");
   }
 
   static std::vector<std::string> listeners_for(const gw::Gateway& gateway,
@@ -1092,6 +1111,7 @@ class Builder {
       const gw::ObjectName itself = gw::name_of(gateway);
       if (!answering_.contains(itself) || routed_.contains(itself)) return;
       const bool istio = gateway.kind == gw::Kind::IstioGateway;
+      if (istio && only_redirects(gw::as<gw::IstioGateway>(gateway))) return;
       if (!accepts_by_name(gateway, host_)) {
         if (result_.answer.stage == "gateways") return;
         keep({"any-host", gw::Severity::Info, itself,
@@ -1111,6 +1131,17 @@ class Builder {
     };
     store_.gateways().each<gw::IstioGateway>(tell);
     store_.gateways().each<gw::Gateway>(tell);
+  }
+
+  // Whether all that accepts the name sends it to HTTPS: that needs no VirtualService.
+  bool only_redirects(const gw::IstioGateway& gateway) const {
+    return std::all_of(
+        gateway.servers.begin(), gateway.servers.end(), [&](const gw::IstioServer& server) {
+          return server.tls_mode == gw::kRedirectMode ||
+                 std::none_of(
+                     server.hosts.begin(), server.hosts.end(),
+                     [&](const gw::ScopedHost& host) { return gw::covers(host.host, host_); });
+        });
   }
 
   // Not by `*` alone, which is not a claim to any name, unless there is a zone for it.

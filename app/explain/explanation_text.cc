@@ -60,7 +60,8 @@ class Paint {
 };
 
 // Which objects hang below which: those that carry a route are roots, what they lead to is below.
-unsigned depth_of(const std::string& role) {
+unsigned depth_of(const std::string& kind, const std::string& role) {
+  if (kind == "Ingress" && role != "address") return 0;  // a gateway of its own
   if (role == "routes" || role == "rival" || role == "address") return 1;
   if (role == "destination" || role == "entry") return 2;
   if (role == "policy" || role == "slice" || role == "pod") return 3;
@@ -72,7 +73,7 @@ std::vector<std::size_t> depths_of(const std::vector<ExplainedObject>& objects) 
   std::vector<std::size_t> depths;
   std::vector<unsigned> above;
   for (const ExplainedObject& object : objects) {
-    const unsigned depth = depth_of(object.role);
+    const unsigned depth = depth_of(object.kind, object.role);
     while (!above.empty() && above.back() >= depth) above.pop_back();
     depths.push_back(above.size());
     above.push_back(depth);

@@ -69,10 +69,20 @@ bool is_pending(const Service& service) {
 }
 
 // Why these have no address outside.
-std::string why_none(const std::vector<const Service*>& services) {
+std::string why_none(const Store& store, const std::vector<const Service*>& services) {
   const bool pending = std::any_of(services.begin(), services.end(),
                                    [](const Service* service) { return is_pending(*service); });
   const bool one = services.size() == 1;
+  bool has_pods = false;
+  store.for_each<Pod>([&](const Pod&) { has_pods = true; });
+  const bool by_node = std::any_of(services.begin(), services.end(), [](const Service* service) {
+    return service->type == ServiceType::NodePort;
+  });
+  if (by_node && !has_pods) {
+    return (one ? "Service " : "Services ") + text_of(services) +
+           " would have the addresses of its pods' nodes, and no pod is known: there is none, or "
+           "pods may not be read";
+  }
   return (one ? "Service " : "Services ") + text_of(services) +
          (pending ? (one ? " waits for a load balancer's address"
                          : " wait for a load balancer's address")
@@ -247,7 +257,7 @@ Resolved AddressFinder::of(const IstioGateway& gateway) {
   } else if (services.empty()) {
     result.missing = "no Service has its selector " + text_of(gateway.selector);
   } else {
-    result.missing = why_none(services);
+    result.missing = why_none(store_, services);
   }
   return result;
 }
@@ -265,7 +275,7 @@ Resolved AddressFinder::of(const Gateway& gateway) {
   if (result.source != AddressSource::None) return result;
   result.missing = services.empty() ? "its status has no address, and no Service has its name as " +
                                           std::string(kGatewayNameLabel)
-                                    : why_none(services);
+                                    : why_none(store_, services);
   return result;
 }
 

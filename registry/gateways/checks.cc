@@ -250,7 +250,7 @@ std::string where_else(const ClusterIndex& index, const ObjectKey& service) {
 namespace {
 
 // Which label keeps the nearest pods from being selected.
-std::string nearest_pods(const ClusterIndex& index, const Service& service) {
+std::string nearest_pods(const Store& store, const ClusterIndex& index, const Service& service) {
   const std::vector<const Pod*>& pods = index.pods_of(service.key.ns);
   const Pod* best = nullptr;
   std::size_t most = 0;
@@ -275,7 +275,12 @@ std::string nearest_pods(const ClusterIndex& index, const Service& service) {
     distance = away;
     differs = first;
   }
-  if (best == nullptr) return "namespace '" + service.key.ns + "' has no pods";
+  if (best == nullptr) {
+    bool any = false;
+    store.for_each<Pod>([&](const Pod&) { any = true; });
+    return any ? "namespace '" + service.key.ns + "' has no pods"
+               : "no pod of any namespace is known: there is none, or they may not be read";
+  }
   if (differs == nullptr) return "";
   const std::string* const value = find_label(best->labels, differs->first);
   return "the nearest pod, '" + best->key.name + "', has " +
@@ -340,6 +345,38 @@ ObjectKey service_above(std::string_view host, std::string_view zone) {
   return {std::string(labels.back()), std::string(labels[labels.size() - 2])};
 }
 
+// An ExternalName that is written as resolvers of pods would complete it: an alias is never
+// completed, so that it leads outside.
+void check_short_target(const ClusterIndex& index, const Service& service,
+                        const std::string& target, const std::string& zone,
+                        std::vector<Finding>& to) {
+  const std::size_t dot = target.find('.');
+  std::string_view rest =
+      dot == std::string::npos ? std::string_view() : std::string_view(target).substr(dot + 1);
+  // Nobody outside has names in `svc`.
+  const bool svc = rest.ends_with(".svc");
+  if (svc) rest.remove_suffix(4);
+  if (rest.find('.') != std::string_view::npos) return;  // outside
+  const ObjectKey key{rest.empty() ? service.key.ns : std::string(rest), target.substr(0, dot)};
+  const auto services = index.services_of(key.ns);
+  const bool known = std::binary_search(services.begin(), services.end(), key.name);
+  if (!known && !svc) return;
+  const std::string full = key.name + "." + key.ns + ".svc." + zone;
+  const std::string hint = known ? "" : where_else(index, key);
+  to.push_back({"external-target",
+                Severity::Error,
+                {"Service", service.key},
+                "externalName is " + service.external_name +
+                    (known ? ", which is Service " + text_of(key) +
+                                 " by a short name: an alias is not completed"
+                           : ", and there is no Service " + text_of(key)),
+                key == service.key ? "Let it name its real target"
+                : known            ? "Write '" + full + "'"
+                : hint.empty()     ? "Name a Service that exists, as NAME.NAMESPACE.svc." + zone
+                                   : "Name a Service that exists: " + hint,
+                ""});
+}
+
 void check_external(const Store& store, const ClusterIndex& index, const Service& service,
                     const std::string& zone, std::vector<Finding>& to) {
   const ObjectName object{"Service", service.key};
@@ -358,7 +395,8 @@ void check_external(const Store& store, const ClusterIndex& index, const Service
     const auto target = parse_host(at->external_name);
     const ObjectKey key = target ? service_above(*target, zone) : ObjectKey{};
     if (key.name.empty()) {
-      if (at != &service || !target || !is_below(*target, zone)) return;  // outside
+      if (at != &service || !target) return;
+      if (!is_below(*target, zone)) return check_short_target(index, service, *target, zone, to);
       if (is_below(*target, "pod." + zone)) return;
       to.push_back({"external-target", Severity::Error, object,
                     "externalName is " + service.external_name +
@@ -413,7 +451,7 @@ std::vector<Finding> check_service(const Store& store, const ClusterIndex& index
   const std::vector<const Pod*> pods = index.pods(service.key.ns, service.selector);
   if (pods.empty() && endpoints.all == 0) {
     if (!service.headless && !is_routed) return to;
-    const std::string near = nearest_pods(index, service);
+    const std::string near = nearest_pods(store, index, service);
     to.push_back({"no-endpoints", Severity::Error, object,
                   "its selector " + text_of(service.selector) + " selects no pod" +
                       (near.empty() ? "" : "; " + near),
@@ -769,6 +807,7 @@ class Checker {
     std::map<std::string, bool> hosts;
     const std::vector<AcceptedHost>& all = known.index.hosts();
     for (std::size_t i = 0; i < all.size(); ++i) {
+      if (known.gateway->servers[all[i].server].tls_mode == kRedirectMode) continue;
       const bool routed = known.routed[i];
       hosts[all[i].host] = hosts[all[i].host] || routed;
     }
@@ -895,10 +934,10 @@ class Checker {
     const std::string_view protocol = protocol_of(port->name);
     if (fits(rule.type, protocol)) return;
     once("protocol-name", Severity::Warning,
-         std::string("an '") + to_string(rule.type) + "' rule leads to port " +
-             std::to_string(port->port) + " of Service " + text_of(service.key) +
-             ", which Istio takes for " + std::string(protocol) + " by its name '" + port->name +
-             "'",
+         std::string(rule.type == RuleType::Http ? "an '" : "a '") + to_string(rule.type) +
+             "' rule leads to port " + std::to_string(port->port) + " of Service " +
+             text_of(service.key) + ", which Istio takes for " + std::string(protocol) +
+             " by its name '" + port->name + "'",
          std::string("Name the port '") + to_string(rule.type) + "' or '" + to_string(rule.type) +
              "-…', or write the rule under another word");
   }

@@ -196,6 +196,10 @@ std::shared_ptr<gateways::IstioGateway> read_istio_gateway(const Field& object) 
     server.port_name = port["name"].text_or("");
     server.protocol = upper(port["protocol"].text_or(""));
     server.tls_mode = upper(element["tls"]["mode"].text_or(""));
+    const bool is_plain = server.protocol != "HTTPS" && server.protocol != "TLS";
+    if (is_plain && element["tls"]["httpsRedirect"].boolean_or(false)) {
+      server.tls_mode = gateways::kRedirectMode;
+    }
     for (const Field& host : element["hosts"].elements()) {
       auto scoped = read_scoped_host(host);
       if (!scoped) continue;

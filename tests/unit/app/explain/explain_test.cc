@@ -26,6 +26,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+  const std::size_t at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  return text.replace(at, what.size(), with);
+}
+
 class Explain : public ::testing::Test {
  protected:
   // `option`: lines of the Corefile's `gateways`.
@@ -532,6 +538,79 @@ TEST_F(Explain, OfAnIngressTheMoreSpecificHostRoutes) {
   EXPECT_THAT(data(shop), ElementsAre("192.0.2.2"));
   EXPECT_THAT(objects(shop), ElementsAre("rival Ingress default/a", "routes Ingress default/b",
                                          "address Ingress default/b"));
+}
+
+TEST_F(Explain, AnIngressHasItsAddressBelowIt) {
+  serve(documents(kWeb, R"(
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i}
+spec: {rules: [{host: a.test, http: {paths: [{backend: {service: {name: web, port: {number: 80}}}}]}}]}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}
+)",
+                  edge("gw", "a.test", "web")));
+  EXPECT_THAT(
+      tree(ask("a.test")),
+      ElementsAre("Ingress default/i (routes)", "├─ Service default/web (destination)",
+                  "└─ Ingress default/i (address)", "Gateway default/gw (accepts)",
+                  "├─ VirtualService default/gw (routes)",
+                  "│  └─ Service default/web (destination)", "└─ Gateway default/gw (address)"));
+}
+
+// A Gateway of plain HTTP that sends all to HTTPS, which another one has.
+TEST_F(Explain, AGatewayThatOnlyRedirectsLacksNoRoute) {
+  const std::string redirect =
+      "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: plain, annotations: "
+      "{external-dns.kubernetes.io/target: 192.0.2.1}}\nspec: {servers: [{port: {number: 80, name: "
+      "http, protocol: HTTP}, tls: {httpsRedirect: true}, hosts: [\"shop.example.com\"]}]}\n";
+  serve(documents(kWeb, redirect, edge("gw", "shop.example.com", "web")));
+  EXPECT_THAT(codes(ask("shop.example.com")), IsEmpty());
+  serve(documents(kWeb, replaced(redirect, "httpsRedirect: true", "httpsRedirect: false"),
+                  edge("gw", "shop.example.com", "web")));
+  EXPECT_THAT(codes(ask("shop.example.com")), ElementsAre("no-route Gateway"));
+}
+
+TEST_F(Explain, ARouteOfAListenerSetNamesIt) {
+  serve(documents(kWeb, R"(
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  gatewayClassName: c
+  addresses: [{value: 192.0.2.1}]
+  listeners: [{name: l, port: 80, protocol: HTTP, hostname: "*.x.test"}]
+)",
+                  R"(
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: gw}
+spec: {parentRef: {name: gw}, listeners: [{name: ls, port: 80, protocol: HTTP, hostname: ls.test}]}
+)",
+                  R"(
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec:
+  parentRefs: [{kind: ListenerSet, name: gw}]
+  hostnames: [ls.test, a.x.test]
+  rules: [{backendRefs: [{name: web, port: 80}]}]
+)"));
+  const std::string not_read = ", attached to ListenerSet default/gw, which is not read";
+  EXPECT_EQ(detail(ask("ls.test"), "rival", "r"), "ls.test" + not_read);
+  // The Gateway of the same name is another object.
+  EXPECT_EQ(detail(ask("a.x.test"), "rival", "r"), "a.x.test" + not_read);
+}
+
+TEST_F(Explain, AWildcardQueryThatIsAnswered) {
+  serve(documents(kIngressGateway, kWildcard));
+  const auto text = [&](const std::string& name) {
+    for (const auto& finding : ask(name).problems) {
+      if (finding.code == "wildcard-query") return finding.text;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(text("*.example.com"), HasSubstr("the answer is that of one name"));
+  EXPECT_THAT(text("*.example.net"), HasSubstr("no wildcard query is answered"));
 }
 
 TEST_F(Explain, TheNearestNamespace) {
