@@ -157,6 +157,13 @@ void read_stale_policy(const Directive& line, Reading& reading) {
   reading.options.stale.prefer_positive = true;
 }
 
+void read_cut(const Directive& line, Reading& reading) {
+  reading.options.cut = {};  // the last line counts
+  for (const std::string& zone : parse_zones(line.args, reading.block)) {
+    reading.options.cut.add(zone_name(zone, line.name.at));
+  }
+}
+
 constexpr Option kOptions[] = {
     option<&read_kind<&dns::CacheOptions::success>>(
         "success", "CAPACITY [TTL] [MINTTL]",
@@ -183,6 +190,10 @@ constexpr Option kOptions[] = {
     option<&read_stale_policy>("serve_stale_policy", "prefer_positive",
                                "answers with data stay for that time although a later one has none",
                                "", Option::Kind::Line, true),
+    option<&read_cut>("nxdomain_cut", "[ZONE…]",
+                      "below a name that does not exist nothing does, and nobody is asked "
+                      "(RFC 8020); without ZONE in those of the block",
+                      "not at all"),
 };
 
 }  // namespace

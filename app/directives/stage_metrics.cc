@@ -41,6 +41,9 @@ Metrics::Collector cache_metrics(std::shared_ptr<dns::AnswerCache> cache, std::s
     out.counter("coredns_cache_served_stale_total",
                 "The number of requests served from stale cache entries.", all,
                 number(totals.served_stale));
+    out.counter("clusterdns_cache_nxdomain_cut_total",
+                "Misses that were answered because a name above does not exist.", all,
+                number(totals.cut));
     for (const auto kind : {dns::CacheKind::Success, dns::CacheKind::Denial}) {
       const auto index = static_cast<std::size_t>(kind);
       const Exposition::Labels labels{

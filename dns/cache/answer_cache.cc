@@ -172,6 +172,36 @@ const AnswerCache::Entry* AnswerCache::find(const CacheQuestion& question, std::
   return entry;
 }
 
+const AnswerCache::Entry* AnswerCache::find_cut(const CacheQuestion& question, std::int64_t now_ns,
+                                                unsigned worker) noexcept {
+  if (options_.cut.empty() || !options_.cut.contains(question.name)) return nullptr;
+  // NXDOMAIN is of the name, whatever type was asked for; it is kept under that. The usual ones.
+  const RRType types[] = {question.type, RRType::A, RRType::AAAA};
+  CacheQuestion above = question;
+  std::size_t at = 0;
+  while (question.name[at] != 0) {
+    at += std::size_t{1} + question.name[at];
+    above.name = question.name.subspan(at);
+    if (!options_.cut.contains(above.name)) return nullptr;
+    for (std::size_t i = 0; i < std::size(types); ++i) {
+      if (i != 0 && types[i] == question.type) continue;
+      above.type = types[i];
+      Entry* const entry = look_up(above, hash_of(above));
+      if (entry == nullptr || entry->what != AnswerKind::NXDomain) continue;
+      // Behind an alias it is another name that does not exist. Without an SOA nobody says so who
+      // knows (RFC 2308 section 2.1).
+      if (entry->sections.records[0] != 0 || entry->sections.records[1] == 0) continue;
+      if (entry->left(now_ns) == 0) continue;
+      if (!entry->used.load(std::memory_order_relaxed)) {
+        entry->used.store(true, std::memory_order_relaxed);
+      }
+      count(counters_[worker].cut);
+      return entry;
+    }
+  }
+  return nullptr;
+}
+
 bool AnswerCache::is_stale(const Entry& entry, std::int64_t now_ns) const noexcept {
   if (options_.stale.up_to == 0 || entry.what == AnswerKind::Failure) return false;
   const std::int64_t over = entry.age(now_ns) - entry.life;
@@ -525,6 +555,16 @@ ReplyHead AnswerCache::head(const Entry& entry, std::int64_t now_ns) noexcept {
 
 std::vector<std::uint8_t> AnswerCache::message(const Entry& entry, const CacheQuestion& question,
                                                std::int64_t now_ns) const {
+  return message_about(question.name, question.type, entry, now_ns);
+}
+
+std::vector<std::uint8_t> AnswerCache::message_of(const Entry& entry, std::int64_t now_ns) const {
+  return message_about({entry.name(), entry.qname_size}, RRType{entry.qtype}, entry, now_ns);
+}
+
+std::vector<std::uint8_t> AnswerCache::message_about(NameView asked, RRType asked_type,
+                                                     const Entry& entry,
+                                                     std::int64_t now_ns) const {
   const WireSections& sections = entry.sections;
   std::vector<std::uint8_t> out(sections.end[2]);
   store_u16(out.data() + 2, static_cast<std::uint16_t>((entry.flags & ~0xF) | (entry.rcode & 0xF)));
@@ -534,9 +574,9 @@ std::vector<std::uint8_t> AnswerCache::message(const Entry& entry, const CacheQu
     store_u16(out.data() + 6 + 2 * i, sections.records[i]);
     count += sections.records[i];
   }
-  std::memcpy(out.data() + kHeaderSize, question.name.data(), question.name.size());
-  std::uint8_t* const type = out.data() + kHeaderSize + question.name.size();
-  store_u16(type, static_cast<std::uint16_t>(question.type));
+  std::memcpy(out.data() + kHeaderSize, asked.data(), asked.size());
+  std::uint8_t* const type = out.data() + kHeaderSize + asked.size();
+  store_u16(type, static_cast<std::uint16_t>(asked_type));
   store_u16(type + 2, static_cast<std::uint16_t>(RRClass::IN));
   std::memcpy(out.data() + sections.begin, sections.octets, out.size() - sections.begin);
   const std::uint32_t ttl = ttl_left(entry, now_ns);
@@ -568,6 +608,7 @@ AnswerCache::Totals AnswerCache::totals() const noexcept {
     totals.misses += counters.misses.load(std::memory_order_relaxed);
     totals.refreshes += counters.refreshes.load(std::memory_order_relaxed);
     totals.served_stale += counters.served_stale.load(std::memory_order_relaxed);
+    totals.cut += counters.cut.load(std::memory_order_relaxed);
     for (std::size_t kind = 0; kind < 2; ++kind) {
       totals.hits[kind] += counters.hits[kind].load(std::memory_order_relaxed);
       totals.evictions[kind] += counters.evictions[kind].load(std::memory_order_relaxed);

@@ -46,6 +46,8 @@ struct CacheOptions {
   // How long SERVFAIL and NOTIMP are kept, seconds; 0: not at all. RFC 2308 7.1: 300 at most.
   std::uint32_t servfail_ttl = 5;
   bool keep_ttl = false;  // TTLs do not count down
+  // Below a name in these zones that does not exist nothing does (RFC 8020); empty: nowhere.
+  ZoneSet cut;
 
   // What is asked for often is asked for again before it is over.
   struct Prefetch {
@@ -102,6 +104,7 @@ struct alignas(128) CacheCounters {
   std::atomic<std::uint64_t> misses{0};
   std::atomic<std::uint64_t> refreshes{0};                // questions asked again for nobody
   std::atomic<std::uint64_t> served_stale{0};             // answers that were over
+  std::atomic<std::uint64_t> cut{0};  // misses that are below a name that does not exist
   std::array<std::atomic<std::uint64_t>, 2> evictions{};  // still good, pushed out for want of room
 };
 
@@ -126,6 +129,12 @@ class AnswerCache {
   // REQUIRES: takes(question); the worker is inside the ReclaimDomain.
   [[nodiscard]] const Entry* find(const CacheQuestion& question, std::int64_t now_ns,
                                   unsigned worker) noexcept;
+
+  // What is kept of a name above that of `question`, with CacheOptions::cut: NXDOMAIN, so that this
+  // name does not exist either (RFC 8020 section 2). nullptr: nothing of the kind. To be given as
+  // message_of() has it. REQUIRES: find() has just found nothing; as find().
+  [[nodiscard]] const Entry* find_cut(const CacheQuestion& question, std::int64_t now_ns,
+                                      unsigned worker) noexcept;
 
   // What is to be done about an entry before it is given.
   enum class Care : std::uint8_t {
@@ -176,6 +185,9 @@ class AnswerCache {
   [[nodiscard]] std::vector<std::uint8_t> message(const Entry& entry, const CacheQuestion& question,
                                                   std::int64_t now_ns) const;
 
+  // The same about the entry's own question.
+  [[nodiscard]] std::vector<std::uint8_t> message_of(const Entry& entry, std::int64_t now_ns) const;
+
   // Forgets what is kept under `name` (lower-case), whatever the type, or all of it for no name.
   // Returns how many answers that were. Any thread; takes time in proportion to the capacity.
   std::size_t flush(NameView name = {}) noexcept;
@@ -192,6 +204,7 @@ class AnswerCache {
     std::uint64_t misses = 0;
     std::uint64_t refreshes = 0;
     std::uint64_t served_stale = 0;
+    std::uint64_t cut = 0;
     std::array<std::uint64_t, 2> evictions{};
   };
   [[nodiscard]] Totals totals() const noexcept;
@@ -250,6 +263,9 @@ class AnswerCache {
   bool push_out(Shard& shard, std::size_t shard_index, CacheKind kind, std::int64_t now_ns,
                 unsigned worker) noexcept;
   void free_garbage(Shard& shard) noexcept;
+  [[nodiscard]] std::vector<std::uint8_t> message_about(NameView asked, RRType asked_type,
+                                                        const Entry& entry,
+                                                        std::int64_t now_ns) const;
 
   const CacheOptions options_;
   ReclaimDomain& reclaim_;

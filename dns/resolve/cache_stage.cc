@@ -1,16 +1,23 @@
 #include "dns/resolve/cache_stage.h"
 
+#include "dns/query/plain_records.h"
+#include "dns/query/wire_sections.h"
 #include "dns/resolve/refresh.h"
 #include "dns/resolve/resolution.h"
 
 namespace clusterdns::dns {
+namespace {
+
+constexpr std::size_t kQuestionTail = 5;  // the root label, type and class
+
+}  // namespace
 
 Verdict CacheStage::handle(Exchange& exchange) noexcept {
   const CacheQuestion question(exchange.query);
   if (!cache_->takes(question) || !may_be_kept(exchange)) return Verdict::Next;
   const AnswerCache::Entry* const entry =
       cache_->find(question, exchange.received_ns, exchange.worker->index);
-  if (entry == nullptr) return Verdict::Next;
+  if (entry == nullptr) return answer_below_nothing(exchange, question);
   // What is kept is for those who could have asked for it.
   Upstream* const upstream = find_upstream(*exchange.route, question.name, exchange.client);
   if (upstream == nullptr) return Verdict::Next;
@@ -32,6 +39,25 @@ Verdict CacheStage::handle(Exchange& exchange) noexcept {
   }
   cache_->fill(*entry, exchange.query, exchange.received_ns, exchange.route->rotate,
                exchange.answer);
+  return Verdict::Answered;
+}
+
+Verdict CacheStage::answer_below_nothing(Exchange& exchange,
+                                         const CacheQuestion& question) noexcept {
+  const AnswerCache::Entry* const above =
+      cache_->find_cut(question, exchange.received_ns, exchange.worker->index);
+  if (above == nullptr ||
+      find_upstream(*exchange.route, question.name, exchange.client) == nullptr) {
+    return Verdict::Next;
+  }
+  // Its names are shortened by another question than this one: they are read one by one.
+  const auto message = cache_->message_of(*above, exchange.received_ns);
+  Answer& answer = exchange.answer;
+  set_reply_head(AnswerCache::head(*above, exchange.received_ns), exchange.query, answer);
+  std::size_t question_end = kHeaderSize;
+  while (message[question_end] != 0) question_end += std::size_t{1} + message[question_end];
+  add_plain_records(message, question_end + kQuestionTail, answer);
+  answer.age = AnswerCache::age(*above, exchange.received_ns);
   return Verdict::Answered;
 }
 

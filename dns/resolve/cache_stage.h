@@ -22,6 +22,10 @@ class CacheStage final : public Stage {
   [[nodiscard]] AnswerCache& cache() const noexcept { return *cache_; }
 
  private:
+  // The answer when a name above does not exist, see CacheOptions::cut.
+  [[nodiscard]] Verdict answer_below_nothing(Exchange& exchange,
+                                             const CacheQuestion& question) noexcept;
+
   std::shared_ptr<AnswerCache> cache_;
 };
 

@@ -136,8 +136,9 @@ void Resolution::ask() {
     const CacheQuestion wanted = kept_question(asked);
     const std::int64_t now = monotonic_ns();
     const unsigned worker = query_->worker->index;
+    const bool takes = route.cache->takes(wanted);
     const AnswerCache::Entry* const entry =
-        route.cache->takes(wanted) ? route.cache->find(wanted, now, worker) : nullptr;
+        takes ? route.cache->find(wanted, now, worker) : nullptr;
     if (entry != nullptr) {
       const AnswerCache::Care care = route.cache->care_for(*entry, now, worker);
       if (care == AnswerCache::Care::Verify) {
@@ -149,6 +150,13 @@ void Resolution::ask() {
         std::make_shared<Refresh>(*query_, asked, *upstream)->ask();
       }
       return answer_from(answer, upstream->zone_of(target_.view()));
+    }
+    if (takes) {
+      if (const auto* const above = route.cache->find_cut(wanted, now, worker)) {
+        const Kept answer{route.cache->message_of(*above, now), AnswerCache::head(*above, now),
+                          false, AnswerCache::age(*above, now)};
+        return answer_from(answer, upstream->zone_of(target_.view()));
+      }
     }
   }
   send(*upstream);
