@@ -157,6 +157,37 @@ void read_stale_policy(const Directive& line, Reading& reading) {
   reading.options.stale.prefer_positive = true;
 }
 
+// "8MiB": a number and a unit of 1024, 1024 x 1024 …
+void read_memory(const Directive& line, Reading& reading) {
+  const Token& token = line.args[0];
+  struct Unit {
+    std::string_view name;
+    unsigned shift;
+  };
+  static constexpr Unit kUnits[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+  const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                 [&](const Unit& each) { return token.text.ends_with(each.name); });
+  if (unit == std::end(kUnits)) {
+    fail(token, "has no unit; write a number and KiB, MiB or GiB, like 64MiB");
+  }
+  Token number = token;
+  number.text.resize(number.text.size() - unit->name.size());
+  // As a number of that unit: the least is never rounded down.
+  const auto in_unit = [unit](std::size_t octets) {
+    return static_cast<std::int64_t>(octets >> unit->shift);
+  };
+  const std::int64_t least = std::max<std::int64_t>(in_unit(dns::kMinCacheMemory), 1);
+  reading.options.memory =
+      static_cast<std::size_t>(parse_integer(number, least, in_unit(dns::kMaxCacheMemory)))
+      << unit->shift;
+}
+
+// A capacity that nobody wrote holds nothing back of the memory.
+void fit_capacity(dns::CacheOptions::Kind& kind, std::size_t memory) {
+  kind.capacity =
+      std::clamp(memory / dns::kCacheOctetsPerEntry, kind.capacity, dns::kMaxCacheCapacity);
+}
+
 void read_cut(const Directive& line, Reading& reading) {
   reading.options.cut = {};  // the last line counts
   for (const std::string& zone : parse_zones(line.args, reading.block)) {
@@ -190,6 +221,10 @@ constexpr Option kOptions[] = {
     option<&read_stale_policy>("serve_stale_policy", "prefer_positive",
                                "answers with data stay for that time although a later one has none",
                                "", Option::Kind::Line, true),
+    option<&read_memory>("memory", "SIZE",
+                         "octets of all entries, as a number and KiB, MiB or GiB, 1MiB to 16GiB; "
+                         "a CAPACITY that is written holds, too",
+                         "512 for each entry of CAPACITY"),
     option<&read_cut>("nxdomain_cut", "[ZONE…]",
                       "below a name that does not exist nothing does, and nobody is asked "
                       "(RFC 8020); without ZONE in those of the block",
@@ -221,6 +256,10 @@ void set_up_cache(const Directive& directive, BlockSetup& setup) {
       policy != places.end() && !places.contains("serve_stale")) {
     setup.environment.problems.error(policy->second,
                                      "needs 'serve_stale' in the same block; add it");
+  }
+  if (options.memory != 0) {
+    if (!places.contains("success")) fit_capacity(options.success, options.memory);
+    if (!places.contains("denial")) fit_capacity(options.denial, options.memory);
   }
   if (!reading.rechecks) {
     options.stale.recheck_ns = std::int64_t{options.servfail_ttl} * 1'000'000'000;

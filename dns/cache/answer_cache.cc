@@ -93,13 +93,20 @@ AnswerCache::AnswerCache(CacheOptions options, ReclaimDomain& reclaim)
         for (CacheOptions::Kind* kind : {&options.success, &options.denial}) {
           kind->capacity = std::clamp(kind->capacity, kMinCacheCapacity, kMaxCacheCapacity);
         }
+        if (options.memory != 0) {
+          options.memory = std::clamp(options.memory, kMinCacheMemory, kMaxCacheMemory);
+        }
         return std::move(options);
       }()),
       reclaim_(reclaim),
       seed_(random_seed()),
       counters_(reclaim.readers()) {
   // Two thirds full at most on average: buckets overflow rarely before the capacity is reached.
-  const std::size_t entries = options_.success.capacity + options_.denial.capacity;
+  std::size_t entries = options_.success.capacity + options_.denial.capacity;
+  octets_per_shard_ =
+      (options_.memory != 0 ? options_.memory : entries * kCacheOctetsPerEntry) / kShards;
+  // More than the memory holds need no place.
+  if (options_.memory != 0) entries = std::min(entries, options_.memory / sizeof(Entry));
   buckets_per_shard_ = 1;
   while (buckets_per_shard_ * kShards * kWays * 2 < entries * 3) buckets_per_shard_ *= 2;
   buckets_ = std::vector<Bucket>(buckets_per_shard_ * kShards);
@@ -386,8 +393,6 @@ bool AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
   const auto kind = static_cast<std::size_t>(entry->kind);
   const auto& limits = entry->kind == CacheKind::Success ? options_.success : options_.denial;
   const std::size_t capacity = limits.capacity / kShards;
-  const std::size_t most_octets =
-      (options_.success.capacity + options_.denial.capacity) / kShards * kCacheOctetsPerEntry;
 
   const std::lock_guard lock(shard.mutex);
   // The old answer to the same question goes, or what is over, or else the one that was not asked
@@ -432,7 +437,7 @@ bool AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
   while (shard.entries[kind].load(std::memory_order_relaxed) >= capacity &&
          push_out(shard, shard_index, entry->kind, now_ns, worker)) {
   }
-  while (shard.octets.load(std::memory_order_relaxed) + entry->octets > most_octets) {
+  while (shard.octets.load(std::memory_order_relaxed) + entry->octets > octets_per_shard_) {
     if (!push_out(shard, shard_index, entry->kind, now_ns, worker) &&
         !push_out(shard, shard_index,
                   entry->kind == CacheKind::Success ? CacheKind::Denial : CacheKind::Success,

@@ -32,6 +32,10 @@ inline constexpr std::size_t kMaxCacheCapacity = std::size_t{1} << 22;
 // What the capacity stands for in octets: two to three times a usual answer, so that the number of
 // entries is what counts unless answers are unusually large; then this bounds the memory.
 inline constexpr std::size_t kCacheOctetsPerEntry = 512;
+// What may be written as the memory of a cache, octets. The least has room for some large answers
+// in each shard.
+inline constexpr std::size_t kMinCacheMemory = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxCacheMemory = std::size_t{16} << 30;
 
 struct CacheOptions {
   struct Kind {
@@ -41,6 +45,8 @@ struct CacheOptions {
     ZoneSet except;                                // not kept at and below these
   };
   ZoneSet zones;  // only names at and below these are kept
+  // Octets of all entries; 0: kCacheOctetsPerEntry for each of the capacities.
+  std::size_t memory = 0;
   Kind success;
   Kind denial{kDefaultCacheCapacity, 1800, 5, {}};
   // How long SERVFAIL and NOTIMP are kept, seconds; 0: not at all. RFC 2308 7.1: 300 at most.
@@ -102,9 +108,9 @@ struct alignas(128) CacheCounters {
   std::atomic<std::uint64_t> requests{0};            // look-ups
   std::array<std::atomic<std::uint64_t>, 2> hits{};  // by CacheKind
   std::atomic<std::uint64_t> misses{0};
-  std::atomic<std::uint64_t> refreshes{0};                // questions asked again for nobody
-  std::atomic<std::uint64_t> served_stale{0};             // answers that were over
-  std::atomic<std::uint64_t> cut{0};  // misses that are below a name that does not exist
+  std::atomic<std::uint64_t> refreshes{0};     // questions asked again for nobody
+  std::atomic<std::uint64_t> served_stale{0};  // answers that were over
+  std::atomic<std::uint64_t> cut{0};           // misses that are below a name that does not exist
   std::array<std::atomic<std::uint64_t>, 2> evictions{};  // still good, pushed out for want of room
 };
 
@@ -270,6 +276,7 @@ class AnswerCache {
   const CacheOptions options_;
   ReclaimDomain& reclaim_;
   const std::uint64_t seed_;
+  std::size_t octets_per_shard_;   // at most
   std::size_t buckets_per_shard_;  // a power of two
   std::vector<Bucket> buckets_;
   std::array<Shard, kShards> shards_;

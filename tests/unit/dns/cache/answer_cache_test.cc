@@ -548,6 +548,42 @@ TEST_F(AnswerCacheTest, OctetsAreBoundToo) {
   EXPECT_LT(cache().entries(CacheKind::Success), kMinCacheCapacity);
 }
 
+// `memory`: 5,000 usual answers fit 8 MiB, and no more than that is ever taken.
+TEST_F(AnswerCacheTest, MemoryBoundsOctets) {
+  options_.memory = std::size_t{8} << 20;
+  options_.success.capacity = options_.denial.capacity = options_.memory / kCacheOctetsPerEntry;
+  const auto store_addresses = [&](const std::string& owner, int count) {
+    return store({.qname = owner}, [&](Message& reply) {
+      for (int k = 0; k < count; ++k) reply.answer.push_back(a_record(owner, "192.0.2.1", 3600));
+    });
+  };
+  constexpr int kNames = 5000;
+  const auto hot = [](int i) { return "hot" + std::to_string(i) + ".example"; };
+  // 16 octets an address.
+  for (int i = 0; i < kNames; ++i) ASSERT_TRUE(store_addresses(hot(i), 25));
+  for (int i = 0; i < kNames; ++i) ASSERT_TRUE(find({.qname = hot(i)})) << i;
+  // Strangers, five for each of the hot names, which are asked for all along.
+  int found = 0;
+  for (int i = 0; i < 5 * kNames; ++i) {
+    ASSERT_TRUE(store_addresses("stranger" + std::to_string(i) + ".example", 25));
+    if (i % 2 == 0 && find({.qname = hot(i / 2 % kNames)})) ++found;
+  }
+  int kept = 0;
+  for (int i = 0; i < kNames; ++i) kept += find({.qname = hot(i)}) ? 1 : 0;
+  EXPECT_GE(kept, kNames * 7 / 10);
+  const std::size_t garbage = std::size_t{16} * 33 * 1000;
+  EXPECT_LE(cache().octets(), options_.memory + garbage);
+  EXPECT_GT(cache().octets(), options_.memory * 3 / 4);
+}
+
+// The smaller of memory and capacity holds.
+TEST_F(AnswerCacheTest, CapacityHoldsBesideMemory) {
+  options_.memory = std::size_t{64} << 20;
+  options_.success.capacity = kMinCacheCapacity;
+  for (int i = 0; i < 5000; ++i) ASSERT_TRUE(store_a("n" + std::to_string(i) + ".example"));
+  EXPECT_LE(cache().entries(CacheKind::Success), kMinCacheCapacity);
+}
+
 TEST_F(AnswerCacheTest, WhatIsAskedForStays) {
   options_.success.capacity = kMinCacheCapacity;
   ASSERT_TRUE(store_a("wanted.example", 3600));
