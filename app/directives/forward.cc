@@ -327,6 +327,13 @@ constexpr Option kOptions[] = {
                         "a question that takes longer than N in a hundred, or than this, is asked "
                         "of the next upstream, too (not in CoreDNS)",
                         "`p95` with `policy latency`, else `off`"),
+    option<[](const Directive& line, Reading& reading) {
+      static constexpr std::string_view kChoices[] = {"on", "off"};
+      reading.options.forward.mixed_case = parse_choice(line.args[0], kChoices) == "on";
+    }>("mixed_case", "on|off",
+       "names in requests over UDP have capitals by chance, which a reply must have, too (not in "
+       "CoreDNS)",
+       "`off`"),
     option<[](const Directive&, Reading& reading) { reading.options.forward.prefer_tcp = true; }>(
         "force_tcp", "", "asks over TCP"),
     idle_option("prefer_udp", "", "asks over UDP, as always"),

@@ -95,6 +95,13 @@ void set_case(std::span<std::uint8_t> message, std::size_t name_size,
   }
 }
 
+// Whether the question of `message` has exactly these.
+bool has_case(std::span<const std::uint8_t> message, std::size_t name_size,
+              const Capitals& capitals) noexcept {
+  if (message.size() < kHeaderSize + name_size) return false;
+  return capitals_of(message.subspan(kHeaderSize, name_size)) == capitals;
+}
+
 // Rcodes that say that the upstream has no answer, not that there is none.
 bool is_refusal(std::uint16_t rcode) noexcept {
   // BADVERS, BADCOOKIE and the like are about our OPT record.
@@ -174,6 +181,8 @@ struct UpstreamChannel::Attempt final : UpstreamAttempt, Hook<Attempt> {
   const std::size_t upstream;
   const Transport transport;
   const Purpose purpose;
+  Capitals capitals{};  // with `mixed`: of the name as it was sent
+  bool mixed = false;
   bool edns = false;    // had an OPT record
   bool reused = false;  // on a connection that was there
   bool counted_silent = false;
@@ -206,6 +215,8 @@ struct UpstreamChannel::Inquiry final : Hook<RetryTag>, Hook<StartTag>, Hook<Hed
   std::uint32_t tried = 0;
   std::uint32_t tried_tcp = 0;
   std::uint32_t plain = 0;
+  // Bit per upstream: a reply came in another letter case than it is known to keep.
+  std::uint32_t other_case = 0;
   std::uint16_t attempts = 0;  // requests sent
   std::uint8_t tries = 0;      // after silence
   bool second_opinion = false;
@@ -572,6 +583,8 @@ void UpstreamChannel::send_copy(const UpstreamQuestion& question, std::size_t ch
 
 void UpstreamChannel::send(Inquiry& inquiry, Next next) noexcept {
   for (;;) {
+    // Where somebody may be forging, or the upstream is another one now: no one forges that.
+    if ((inquiry.other_case >> next.upstream & 1u) != 0) next.transport = Transport::Tcp;
     bool reused = false;
     std::optional<TransportFailure> failed;
     try {
@@ -603,6 +616,7 @@ std::optional<TransportFailure> UpstreamChannel::transmit(Inquiry& inquiry, Next
                         question.dnssec_ok};
   if (question.options != nullptr) to_write.options = question.options->octets;
   const std::size_t size = write_query(to_write, request.data());
+  if (options_.mixed_case) mix_case(*attempt, {request.data(), size}, question.name.size());
   inquiry.tried |= bit;
   ++inquiry.attempts;
   Server& server = servers_[next.upstream];
@@ -733,6 +747,7 @@ void UpstreamChannel::on_message(Attempt& attempt, std::span<std::uint8_t> messa
   const UpstreamQuestion& question = attempt.inquiry->question;
   ReplyCheck check = check_reply(message, question.name.view(), question.type);
   if (check.kind == ReplyKind::NotOurs) return count(counters_.invalid);
+  if (attempt.mixed && !has_our_case(attempt, message)) return;
   const Clock::time_point now = network_->now();
   heard(attempt.upstream, now);
   servers_[attempt.upstream].unanswered = 0;
@@ -748,6 +763,51 @@ void UpstreamChannel::on_message(Attempt& attempt, std::span<std::uint8_t> messa
   } catch (...) {
     // No memory for it: as if it had been lost on the way.
   }
+}
+
+void UpstreamChannel::mix_case(Attempt& attempt, std::span<std::uint8_t> request,
+                               std::size_t name_size) noexcept {
+  if (attempt.transport != Transport::Udp || options_.upstreams[attempt.upstream].tls != nullptr ||
+      shared_->health[attempt.upstream].loses_case(attempt.sent)) {
+    return;
+  }
+  Capitals chance{};
+  for (std::size_t i = 0; i * 32 < name_size; ++i) {
+    chance[i / 2] |= std::uint64_t{network_->random()} << i % 2 * 32;
+  }
+  set_case(request, name_size, chance);
+  attempt.capitals = capitals_of(request.subspan(kHeaderSize, name_size));
+  // All small: that they come back so says nothing.
+  attempt.mixed = attempt.capitals != Capitals{};
+}
+
+bool UpstreamChannel::has_our_case(Attempt& attempt,
+                                   std::span<const std::uint8_t> message) noexcept {
+  // An error that has no question cannot be the wrong one.
+  if (load_u16(message.data() + 4) == 0) return true;
+  Inquiry& inquiry = *attempt.inquiry;
+  UpstreamHealth& health = shared_->health[attempt.upstream];
+  const Clock::time_point now = network_->now();
+  if (has_case(message, inquiry.question.name.size(), attempt.capitals)) {
+    health.gave_case_back(now);
+    return true;
+  }
+  count(counters_.invalid);
+  const std::size_t upstream = attempt.upstream;
+  if (health.has_given_case_back_since(now - options_.timings.plain_for)) {
+    // Forged; the right one is waited for, and what is asked again goes where that is harder.
+    inquiry.other_case |= std::uint32_t{1} << upstream;
+    return false;
+  }
+  // Not believed either, for nobody knows: asked again as it stands, with another id and port.
+  health.mark_case_lost(now + options_.timings.plain_for);
+  if (std::exchange(attempt.useless, true)) return false;
+  if (may_send(inquiry)) {
+    send(inquiry, first(upstream));
+  } else {
+    ask_another(inquiry);
+  }
+  return false;
 }
 
 void UpstreamChannel::on_reply(Attempt& attempt, std::span<std::uint8_t> message, bool cut,

@@ -97,6 +97,10 @@ struct ForwardOptions {
   std::optional<boost::asio::ip::address> source = {};
   ForwardPolicy policy = ForwardPolicy::Random;
   bool prefer_tcp = false;  // resolv.conf's use-vc, CoreDNS's force_tcp
+  // Names in requests over UDP have capitals by chance, which a reply must have, too, from
+  // upstreams that are known to give them back: so many more bits for a forger to guess
+  // (draft-vixie-dnsext-dns0x20).
+  bool mixed_case = false;
   // Silent requests, without a word of the upstream since they were sent, after which it is passed
   // over and checked: one may be a slow name. 0: never.
   unsigned max_fails = 2;
@@ -283,6 +287,11 @@ class UpstreamChannel : public std::enable_shared_from_this<UpstreamChannel> {
                                                   const TransportFailure& failure) noexcept;
   void show(const Attempt& attempt, bool reply, std::span<const std::uint8_t> message) noexcept;
   void on_message(Attempt& attempt, std::span<std::uint8_t> message, bool cut) noexcept;
+  // Gives the name in a request over UDP capitals, where that is to be.
+  void mix_case(Attempt& attempt, std::span<std::uint8_t> request, std::size_t name_size) noexcept;
+  // Whether the question of a reply has the capitals of the request. What is to be done when not
+  // has been done; `attempt` may be gone.
+  [[nodiscard]] bool has_our_case(Attempt& attempt, std::span<const std::uint8_t> message) noexcept;
   void on_reply(Attempt& attempt, std::span<std::uint8_t> message, bool cut,
                 const ReplyCheck& check);
   void on_failure(Attempt& attempt, const TransportFailure& failure) noexcept;

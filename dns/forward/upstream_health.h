@@ -78,6 +78,20 @@ class alignas(128) UpstreamHealth {
   [[nodiscard]] bool is_plain(Time now) const noexcept { return load(plain_until_) > now; }
   void mark_plain(Time until) noexcept { store(plain_until_, until); }
 
+  // It gave the capitals of a name back as they were: it does so, whatever else seems to come from
+  // it.
+  void gave_case_back(Time now) noexcept {
+    if (now - load(case_kept_at_) >= kWordEvery) store(case_kept_at_, now);
+    if (load(case_lost_until_) != Time{}) store(case_lost_until_, Time{});
+  }
+  // Whether it did since `then`, up to kWordEvery more.
+  [[nodiscard]] bool has_given_case_back_since(Time then) const noexcept {
+    return load(case_kept_at_) != Time{} && load(case_kept_at_) > then;
+  }
+  // It makes another case of it.
+  [[nodiscard]] bool loses_case(Time now) const noexcept { return load(case_lost_until_) > now; }
+  void mark_case_lost(Time until) noexcept { store(case_lost_until_, until); }
+
   static constexpr std::chrono::milliseconds kWordEvery{10};
 
  private:
@@ -95,6 +109,8 @@ class alignas(128) UpstreamHealth {
   Nanoseconds failed_at_{0};
   Nanoseconds plain_until_{0};
   Nanoseconds opt_at_{0};
+  Nanoseconds case_kept_at_{0};
+  Nanoseconds case_lost_until_{0};
   std::atomic<unsigned> silent_{0};
   std::atomic<State> state_{State::Well};
 };

@@ -507,6 +507,7 @@ class Play {
     const std::string qname = words.next("name");
     std::string expected = qname == "*" ? "*" : name_of(qname).to_text();
     expected += " " + dns::rrtype_to_text(words.type(RRType::A));
+    const bool mixed = words.take("mixed");
     for (const char* word : {"tcp", "noedns", "DO", "CD", "AD", "norecurse"}) {
       if (words.take(word)) expected += std::string(" ") + word;
     }
@@ -514,6 +515,14 @@ class Play {
     for (const std::size_t i : unseen(name)) {
       const Network::Request& request = server_.network().requests[i];
       std::string text = describe_request(request);
+      if (mixed) {
+        const std::string as_it_came = text;
+        const auto name_end = text.begin() + static_cast<std::ptrdiff_t>(text.find(' '));
+        std::transform(text.begin(), name_end, text.begin(), [](char c) {
+          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        if (text == as_it_came) continue;
+      }
       if (qname == "*") text = "*" + text.substr(text.find(' '));
       if (text != expected) continue;
       seen_.insert(i);
