@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "app/base/version.h"
+#include "app/commands/cache.h"
 #include "app/commands/check.h"
 #include "app/commands/command_line.h"
 #include "app/commands/doctor.h"
@@ -154,6 +155,7 @@ int run(const ExplainOptions& options) {
 }
 int run(const WatchOptions& options) { return run_watch(options, std::cout, std::cerr); }
 int run(const WaitOptions& options) { return run_wait(options, std::cout, std::cerr); }
+int run(const CacheCommandOptions& options) { return run_cache(options, std::cout, std::cerr); }
 int run(const QueryOptions& options) { return run_query(options, std::cout, std::cerr); }
 int run(const SyntheticOptions& options) { return run_synthetic(options, std::cout, std::cerr); }
 int run(const ReplayOptions& options) { return run_replay(options, std::cout, std::cerr); }

@@ -859,6 +859,43 @@ class WaitCommand : public Command {
   std::string name_, type_, address_, timeout_;
 };
 
+class CacheCommand : public Command {
+ public:
+  CacheCommand()
+      : Command("cache", "Print what a running server keeps of upstreams' answers, or forget it",
+                "  clusterdns cache dump\n"
+                "  clusterdns cache dump www.example.com -o json\n"
+                "  clusterdns cache flush www.example.com\n") {
+    word("ACTION", action_, "dump, or flush, for which the console needs allow_edit");
+    word("NAME", name_, "Only answers about this very name, of all types");
+    server_.add_to(*this);
+    text("-o,--output", output_, "FORMAT", "text or json [text]");
+  }
+
+  [[nodiscard]] CommandLine result() const {
+    if (action_ != "dump" && action_ != "flush") {
+      throw UsageError{(action_.empty() ? "no action" : in_quotes(action_) + " is no action") +
+                       std::string("; write dump or flush")};
+    }
+    CacheCommandOptions options;
+    options.flush = action_ == "flush";
+    if (!name_.empty()) {
+      const dns::Result<dns::Name> name = dns::Name::from_text(name_);
+      if (!name) {
+        throw UsageError{in_quotes(name_) + " is not a domain name: " + name.error().message()};
+      }
+      options.name = name_;
+    }
+    options.server = server_.get_or_default(*this);
+    if (given("--output")) options.format = text_format(output_);
+    return options;
+  }
+
+ private:
+  ServerTexts server_;
+  std::string action_, name_, output_;
+};
+
 class ExplainCommand : public Command {
  public:
   ExplainCommand()
@@ -1390,6 +1427,7 @@ constexpr auto kCommands = std::to_array<CommandRow>({
                         "Say why a name resolves as it does, and what is wrong behind it"),
     row<WatchCommand>("watch", "Print what changes in the cluster of a running server"),
     row<WaitCommand>("wait", "Wait until a running server resolves a name"),
+    row<CacheCommand>("cache", "Print what a running server keeps of answers, or forget it"),
     row<QueryCommand>("query", "Ask a DNS server, and show every name that is tried"),
     row<SyntheticCommand>("synthetic", "Print what the directive `synthetic` answers"),
     row<ReplayCommand>("replay", "Ask a server what a capture has, and compare the answers"),

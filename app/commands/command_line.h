@@ -154,6 +154,14 @@ struct WaitOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds(30);
 };
 
+// `clusterdns cache`.
+struct CacheCommandOptions {
+  ServerUrl server;
+  bool flush = false;                        // else they are printed
+  std::optional<std::string> name;           // a domain name; nullopt: all
+  OutputFormat format = OutputFormat::Text;  // Text or Json
+};
+
 // `clusterdns explain`.
 struct ExplainOptions {
   std::string name;                           // as typed; with a trailing dot it is not searched
@@ -254,9 +262,10 @@ struct VersionOptions {};
 
 using CommandLine =
     std::variant<ServeOptions, CoreDnsOptions, CheckOptions, MigrateOptions, ServicesOptions,
-                 HostsOptions, ExplainOptions, WatchOptions, WaitOptions, QueryOptions,
-                 SyntheticOptions, ReplayOptions, ReportOptions, SetupOptions, UnsetupOptions,
-                 DoctorOptions, NodeAddressOptions, DirectivesOptions, VersionOptions>;
+                 HostsOptions, ExplainOptions, WatchOptions, WaitOptions, CacheCommandOptions,
+                 QueryOptions, SyntheticOptions, ReplayOptions, ReportOptions, SetupOptions,
+                 UnsetupOptions, DoctorOptions, NodeAddressOptions, DirectivesOptions,
+                 VersionOptions>;
 
 // Print `text`, on standard output if `code` is 0 (help) and on standard error if not, and end with
 // `code`: 2 for what was used wrongly; 1 for surplus words on CoreDNS's command line, as there.

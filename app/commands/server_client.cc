@@ -163,11 +163,12 @@ class Connection {
   std::array<char, 16384> buffer_{};
 };
 
-std::string request_for(const ServerUrl& server, const ServerQuery& query,
-                        std::string_view accept) {
+std::string request_for(const ServerUrl& server, const ServerQuery& query, std::string_view accept,
+                        std::string_view method = "GET") {
   // By HTTP/1.0 a reply ends with its connection, and is not cut into chunks.
-  std::string text = fmt::format("GET {} HTTP/1.0\r\nHost: {}\r\nAccept: {}\r\n", query.target(),
-                                 server.authority, accept);
+  std::string text = fmt::format("{} {} HTTP/1.0\r\nHost: {}\r\nAccept: {}\r\n", method,
+                                 query.target(), server.authority, accept);
+  if (method != "GET") text += "Content-Length: 0\r\n";
   if (!server.token_file.empty()) {
     const auto token = read_token_file(server.token_file);
     if (!token) throw ServerError(server.token_file + " " + token.error());
@@ -185,6 +186,47 @@ std::string detail_of(const ServerReply& reply) {
     if (detail != nullptr && detail->is_string()) return std::string(detail->as_string());
   }
   return fmt::format("HTTP status {}", reply.status);
+}
+
+ServerReply reply_of(const ServerUrl& server, const std::string& request,
+                     std::chrono::seconds patience) {
+  Connection connection(server, patience);
+  connection.send(request);
+  http::response_parser<http::string_body> parser;
+  parser.eager(true);
+  parser.body_limit(kMostOctets);
+  std::string unread;
+  boost::system::error_code error;
+  for (;;) {
+    const std::string_view come = connection.receive();
+    if (come.empty()) break;
+    unread += come;
+    while (!unread.empty() && !parser.is_done()) {
+      const std::size_t used = parser.put(boost::asio::buffer(unread), error);
+      unread.erase(0, used);
+      if (error || used == 0) break;
+    }
+    if (error == http::error::need_more) error = {};
+    if (error) fail(server, "not an HTTP server: " + error.message());
+    if (parser.is_done()) break;
+  }
+  if (!parser.is_done()) parser.put_eof(error);
+  if (error || !parser.is_header_done()) fail(server, "the reply is cut off");
+  return {parser.get().result_int(), std::move(parser.get().body())};
+}
+
+// The JSON of a reply with status 200.
+boost::json::value value_of(const ServerUrl& server, const ServerReply& reply) {
+  if (reply.status != 200) {
+    std::string what = detail_of(reply);
+    if (reply.status == 401) what += "; name the file that it is in with --token-file FILE";
+    if (reply.status == 404) what += "; is this the address of its console?";
+    fail(server, what);
+  }
+  boost::system::error_code error;
+  auto value = boost::json::parse(reply.body, error);
+  if (error) fail(server, "the reply is not JSON; is this the address of its console?");
+  return value;
 }
 
 }  // namespace
@@ -218,43 +260,16 @@ void read_replies(const ServerUrl& server, const std::function<void()>& read) {
 
 ServerReply get_from_server(const ServerUrl& server, const ServerQuery& query,
                             std::chrono::seconds patience) {
-  Connection connection(server, patience);
-  connection.send(request_for(server, query, "application/json"));
-  http::response_parser<http::string_body> parser;
-  parser.eager(true);
-  parser.body_limit(kMostOctets);
-  std::string unread;
-  boost::system::error_code error;
-  for (;;) {
-    const std::string_view come = connection.receive();
-    if (come.empty()) break;
-    unread += come;
-    while (!unread.empty() && !parser.is_done()) {
-      const std::size_t used = parser.put(boost::asio::buffer(unread), error);
-      unread.erase(0, used);
-      if (error || used == 0) break;
-    }
-    if (error == http::error::need_more) error = {};
-    if (error) fail(server, "not an HTTP server: " + error.message());
-    if (parser.is_done()) break;
-  }
-  if (!parser.is_done()) parser.put_eof(error);
-  if (error || !parser.is_header_done()) fail(server, "the reply is cut off");
-  return {parser.get().result_int(), std::move(parser.get().body())};
+  return reply_of(server, request_for(server, query, "application/json"), patience);
 }
 
 boost::json::value ask_server(const ServerUrl& server, const ServerQuery& query) {
-  const ServerReply reply = get_from_server(server, query);
-  if (reply.status != 200) {
-    std::string what = detail_of(reply);
-    if (reply.status == 401) what += "; name the file that it is in with --token-file FILE";
-    if (reply.status == 404) what += "; is this the address of its console?";
-    fail(server, what);
-  }
-  boost::system::error_code error;
-  auto value = boost::json::parse(reply.body, error);
-  if (error) fail(server, "the reply is not JSON; is this the address of its console?");
-  return value;
+  return value_of(server, get_from_server(server, query));
+}
+
+boost::json::value tell_server(const ServerUrl& server, const ServerQuery& query) {
+  return value_of(server, reply_of(server, request_for(server, query, "application/json", "POST"),
+                                   kServerPatience));
 }
 
 boost::json::array list_of_server(const ServerUrl& server, const ServerQuery& query,

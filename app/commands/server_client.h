@@ -47,6 +47,8 @@ struct ServerReply {
                                           std::chrono::seconds patience = kServerPatience);
 // The JSON of a reply with status 200. Throws ServerError with what the server says otherwise.
 [[nodiscard]] boost::json::value ask_server(const ServerUrl& server, const ServerQuery& query);
+// The same of a request that changes something.
+[[nodiscard]] boost::json::value tell_server(const ServerUrl& server, const ServerQuery& query);
 // The items of a list, of all its pages; `member`: where they are. `last`: the last page without
 // them.
 [[nodiscard]] boost::json::array list_of_server(const ServerUrl& server, const ServerQuery& query,

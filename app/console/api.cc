@@ -789,6 +789,7 @@ const std::vector<ConsoleApi::Path>& ConsoleApi::paths() {
       {"GET", "queries", &ConsoleApi::queries},
       {"GET", "wait", &ConsoleApi::wait},
       {"POST", "reload", &ConsoleApi::reload, true},
+      {"GET", "cache", &ConsoleApi::cache},
       {"POST", "cache/flush", &ConsoleApi::flush_cache, true},
       {"GET", "evidence", &ConsoleApi::target},
       {"DELETE", "evidence", &ConsoleApi::target},
@@ -1176,6 +1177,85 @@ void ConsoleApi::config(const HttpRequest& request, const Responder& responder) 
 void ConsoleApi::reload(const HttpRequest& request, const Responder& responder) {
   const std::string error = host_->reload();
   reply_json(request, *responder, json::object{{"error", json_text_or_null(error)}}, Tag::None);
+}
+
+namespace {
+
+json::object kept_value(const std::string& server, const dns::AnswerCache::Kept& kept) {
+  json::array records;
+  if (const auto message = dns::read_message(kept.message)) {
+    for (const dns::Record& record : message->answer) {
+      records.emplace_back(
+          json::object{{"name", json_text(record.owner.to_text())},
+                       {"type", json_text(dns::rrtype_to_text(record.type))},
+                       {"ttl", record.ttl},
+                       {"data", json_text(dns::rdata_to_text(record.type, record.rdata))}});
+    }
+  }
+  return {{"server", json_text(server)},
+          {"name", json_text(kept.name.to_text())},
+          {"type", json_text(dns::rrtype_to_text(kept.type))},
+          {"rcode", json_text(dns::rcode_to_text(kept.rcode))},
+          {"ttl", kept.ttl},
+          {"age", kept.age},
+          {"stale", kept.stale},
+          {"dnssec", kept.dnssec_ok},
+          {"octets", kept.octets},
+          {"records", std::move(records)}};
+}
+
+// Where a page of the caches ends: "CACHE.PLACE".
+struct CachePlace {
+  std::size_t cache = 0;
+  std::size_t place = 0;
+
+  explicit CachePlace(const std::string& cursor) {
+    if (cursor.empty()) return;
+    const char* const end = cursor.data() + cursor.size();
+    const auto first = std::from_chars(cursor.data(), end, cache);
+    if (first.ec == std::errc{} && first.ptr != end && *first.ptr == '.') {
+      const auto second = std::from_chars(first.ptr + 1, end, place);
+      if (second.ec == std::errc{} && second.ptr == end) return;
+    }
+    throw ParameterError("cursor", "is none of this list");
+  }
+  [[nodiscard]] std::string text() const {
+    return std::to_string(cache) + "." + std::to_string(place);
+  }
+};
+
+}  // namespace
+
+void ConsoleApi::cache(const HttpRequest& request, const Responder& responder) {
+  // Answers that are copied before the page is looked at: with the largest it is half as large
+  // again as it should be.
+  constexpr std::size_t kStep = 64;
+  const ListRequest list(request);
+  auto name = name_parameter(request, "name");
+  if (name) name->make_lower();
+  CachePlace at(list.cursor);
+  const auto& caches = host_->served_environment().caches;
+  const std::int64_t now = dns::monotonic_ns();
+  Page page(list);
+  std::size_t left = list.limit;
+  while (at.cache < caches.size() && !page.full()) {
+    dns::AnswerCache& cache = *caches[at.cache].cache;
+    if (at.place >= cache.places()) {
+      ++at.cache;
+      at.place = 0;
+      continue;
+    }
+    std::vector<dns::AnswerCache::Kept> kept;
+    at.place = cache.list(at.place, std::min(left, kStep), name ? name->view() : dns::NameView{},
+                          now, kept);
+    left -= kept.size();
+    for (const auto& each : kept) page.add(kept_value(caches[at.cache].block.server, each));
+  }
+  reply_json(request, *responder,
+             json::object{{"items", page.take()},
+                          {"next", at.cache < caches.size() ? json::value(json_text(at.text()))
+                                                            : json::value(nullptr)}},
+             Tag::None);
 }
 
 void ConsoleApi::flush_cache(const HttpRequest& request, const Responder& responder) {

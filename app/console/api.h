@@ -78,6 +78,7 @@ class ConsoleApi : public std::enable_shared_from_this<ConsoleApi> {
   void upstreams(const HttpRequest& request, const Responder& responder);
   void config(const HttpRequest& request, const Responder& responder);
   void reload(const HttpRequest& request, const Responder& responder);
+  void cache(const HttpRequest& request, const Responder& responder);
   void flush_cache(const HttpRequest& request, const Responder& responder);
   void changes(const HttpRequest& request, const Responder& responder);
   void queries(const HttpRequest& request, const Responder& responder);

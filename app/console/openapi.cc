@@ -73,6 +73,11 @@ std::string_view openapi_text() {
     "/reload": {"post": {"summary": "Reads the configuration again", "responses": {
       "200": {"description": "what came of it", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Reloaded"}}}},
       "default": {"$ref": "#/components/responses/Problem"}}}},
+    "/cache": {"get": {"summary": "Answers of upstreams that are kept", "parameters": [
+      {"name": "name", "in": "query", "schema": {"type": "string"}},
+      {"$ref": "#/components/parameters/limit"}, {"$ref": "#/components/parameters/cursor"}], "responses": {
+      "200": {"description": "a page of them", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Cached"}}}},
+      "default": {"$ref": "#/components/responses/Problem"}}}},
     "/cache/flush": {"post": {"summary": "Forgets answers of upstreams", "parameters": [
       {"name": "name", "in": "query", "schema": {"type": "string"}}], "responses": {
       "200": {"description": "how many", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Flushed"}}}},
@@ -208,6 +213,12 @@ std::string_view openapi_text() {
       "Resolved": {"type": "object", "required": ["name", "records"], "properties": {
         "name": {"type": "string"}, "records": {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}}},
       "Reloaded": {"type": "object", "required": ["error"], "properties": {"error": {"$ref": "#/components/schemas/Text"}}},
+      "Cached": {"type": "object", "required": ["items", "next"], "properties": {
+        "items": {"type": "array", "items": {"type": "object", "required": ["server", "name", "type", "rcode", "ttl", "age", "stale", "dnssec", "octets", "records"], "properties": {
+          "server": {"type": "string"}, "name": {"type": "string"}, "type": {"type": "string"}, "rcode": {"type": "string"},
+          "ttl": {"type": "integer"}, "age": {"type": "integer"}, "stale": {"type": "boolean"}, "dnssec": {"type": "boolean"},
+          "octets": {"type": "integer"}, "records": {"type": "array", "items": {"$ref": "#/components/schemas/Record"}}}}},
+        "next": {"$ref": "#/components/schemas/Text"}}},
       "Flushed": {"type": "object", "required": ["flushed"], "properties": {"flushed": {"type": "integer"}}}
     }
   }

@@ -509,6 +509,36 @@ std::size_t AnswerCache::flush(NameView name) noexcept {
   return flushed;
 }
 
+std::size_t AnswerCache::list(std::size_t from, std::size_t limit, NameView name,
+                              std::int64_t now_ns, std::vector<Kept>& kept) {
+  // Places for each time that the lock is held.
+  constexpr std::size_t kAtOnce = 64;
+  const std::size_t shard_places = buckets_per_shard_ * kWays;
+  while (from < places() && kept.size() < limit) {
+    Shard& shard = shards_[from / shard_places];
+    const std::size_t end = std::min(from + kAtOnce, (from / shard_places + 1) * shard_places);
+    // What stands in a slot is not freed while it is held.
+    const std::lock_guard lock(shard.mutex);
+    for (; from < end && kept.size() < limit; ++from) {
+      const std::uint64_t word =
+          buckets_[from / kWays].slots[from % kWays].load(std::memory_order_relaxed);
+      if (word == 0) continue;
+      const auto& entry = *reinterpret_cast<const Entry*>(word & kPointerBits);
+      const NameView its_name{entry.name(), entry.qname_size};
+      if (!name.empty() &&
+          !std::equal(its_name.begin(), its_name.end(), name.begin(), name.end())) {
+        continue;
+      }
+      const bool over = entry.left(now_ns) == 0;
+      if (over && !is_stale(entry, now_ns)) continue;
+      kept.push_back({Name(its_name), RRType{entry.qtype}, entry.rcode,
+                      (entry.key & CacheQuestion::kDnssecOk) != 0, ttl_left(entry, now_ns),
+                      age(entry, now_ns), over, entry.octets, message_of(entry, now_ns)});
+    }
+  }
+  return from;
+}
+
 void AnswerCache::free_garbage(Shard& shard) noexcept {
   const std::uint64_t oldest = reclaim_.oldest_reader();
   while (!shard.garbage.empty() && shard.garbage.front().mark < oldest) {

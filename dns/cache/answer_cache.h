@@ -198,6 +198,26 @@ class AnswerCache {
   // Returns how many answers that were. Any thread; takes time in proportion to the capacity.
   std::size_t flush(NameView name = {}) noexcept;
 
+  // One answer as it is kept, for people.
+  struct Kept {
+    Name name;
+    RRType type{};
+    std::uint16_t rcode = 0;
+    bool dnssec_ok = false;             // with DNSSEC records
+    std::uint32_t ttl = 0;              // seconds left; of a stale one, what it is given with
+    std::uint32_t age = 0;              // seconds
+    bool stale = false;                 // over, and still given
+    std::uint32_t octets = 0;           // of the entry
+    std::vector<std::uint8_t> message;  // as message_of()
+  };
+  // Adds what is kept under `name` (lower-case; without one: under any) to `kept`, from place
+  // `from` on, until it has `limit`. Returns the place to go on from; places(): that was all. What
+  // comes and goes meanwhile may be missed. Any thread; a worker that stores an answer may wait for
+  // some dozens of them to be copied.
+  [[nodiscard]] std::size_t list(std::size_t from, std::size_t limit, NameView name,
+                                 std::int64_t now_ns, std::vector<Kept>& kept);
+  [[nodiscard]] std::size_t places() const noexcept { return buckets_.size() * kWays; }
+
   [[nodiscard]] const CacheOptions& options() const noexcept { return options_; }
   // Of each kind, at this moment. Any thread.
   [[nodiscard]] std::size_t entries(CacheKind kind) const noexcept;

@@ -114,6 +114,12 @@ TEST(CommandLine, ARunningServer) {
   EXPECT_EQ(*options<HostsOptions>({"hosts", "--server", "https://a/", "--ca", "f"}).server,
             (ServerUrl{"a", 443, "a", "", true, "f"}));
   EXPECT_EQ(options<WatchOptions>({"watch"}).server.authority, "localhost:5380");
+  const auto flush =
+      options<CacheCommandOptions>({"cache", "flush", "a.b", "--server", "http://a:1"});
+  EXPECT_TRUE(flush.flush);
+  EXPECT_EQ(flush.name, "a.b");
+  EXPECT_EQ(flush.server.host, "a");
+  EXPECT_FALSE(options<CacheCommandOptions>({"cache", "dump"}).flush);
   const auto wait =
       options<WaitOptions>({"wait", "a", "AAAA", "--address", "::1", "--timeout", "2m"});
   EXPECT_EQ(wait.timeout, std::chrono::minutes(2));

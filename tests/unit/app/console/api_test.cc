@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -17,6 +18,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "app/commands/cache.h"
 #include "app/commands/server_client.h"
 #include "app/console/openapi.h"
 #include "app/console/parameters.h"
@@ -135,11 +137,18 @@ class ApiTest : public ::testing::Test {
  protected:
   void SetUp() override {
     folder_.write("m.yaml", kManifests);
+    upstream_.emplace(io_, make_silent_logger(), InstanceOptions{});
+    upstream_->apply(
+        parse_corefile(".:0 {\n bind 127.0.0.1\n hosts {\n  192.0.2.1 a.example.net b.example.net "
+                       "c.example.net\n }\n}\n",
+                       "u"));
     instance_.emplace(io_, make_silent_logger(), InstanceOptions{});
     instance_->apply(parse_corefile(
         ".:0 {\n bind 127.0.0.1\n gateways\n kubernetes cluster.local {\n  manifests " +
             (folder_ / "m.yaml") +
-            "\n }\n search default.svc.cluster.local\n cache\n forward . 127.0.0.1:1\n console "
+            "\n }\n search default.svc.cluster.local\n cache\n forward example.net 127.0.0.1:" +
+            std::to_string(upstream_->listening().front().port) +
+            "\n forward . 127.0.0.1:1\n console "
             "127.0.0.1:0 {\n"
             "  allow_edit\n }\n}\n",
         "f"));
@@ -153,6 +162,7 @@ class ApiTest : public ::testing::Test {
   void TearDown() override {
     boost::asio::post(io_, [this] {
       instance_->stop();
+      upstream_->stop();
       io_.stop();
     });
     thread_.join();
@@ -168,6 +178,7 @@ class ApiTest : public ::testing::Test {
 
   Folder folder_;
   boost::asio::io_context io_{1};
+  std::optional<Instance> upstream_;
   std::optional<Instance> instance_;
   std::thread thread_;
   ServerUrl server_;
@@ -193,7 +204,7 @@ TEST_F(ApiTest, AnswersAreAsDescribed) {
        {"status", "history", "services", "services?limit=1", "hosts", "names", "problems",
         "upstreams", "config", "explain?name=db", "explain?name=shop.example.com",
         "explain?name=nothing.default.svc.cluster.local.", "explain?name=www.example.org",
-        "wait?name=db.default.svc.cluster.local", "openapi.json"}) {
+        "wait?name=db.default.svc.cluster.local", "cache", "openapi.json"}) {
     const std::string text = target;
     const std::string path = "/" + text.substr(0, text.find('?'));
     checker.check(schema_of(path, "200"), value(text), text);
@@ -233,6 +244,55 @@ TEST_F(ApiTest, StatesOfServicesAndHosts) {
   const json::value hosts = value("hosts?kind=istio");
   EXPECT_THAT(json::serialize(hosts), HasSubstr("\"state\":\"no address\""));
   EXPECT_EQ(value("hosts?kind=ingress").at("total").to_number<int>(), 0);
+}
+
+// What is kept, one page after the other, and what is left of it.
+TEST_F(ApiTest, TheCache) {
+  for (const char* name : {"a.example.net", "b.example.net", "c.example.net"}) {
+    (void)value(std::string("explain?name=") + name + ".");
+  }
+  const auto names = [&](const std::string& target) {
+    std::multiset<std::string> all;
+    std::string next;
+    do {
+      const json::value page = value(target + (next.empty() ? "" : "&cursor=" + next));
+      EXPECT_LE(page.at("items").as_array().size(), 1U);
+      for (const auto& item : page.at("items").as_array()) {
+        all.insert(std::string(item.at("name").as_string()));
+        EXPECT_EQ(item.at("rcode").as_string(), "NOERROR");
+        EXPECT_LE(item.at("ttl").to_number<int>(), 3600);
+      }
+      next = page.at("next").is_null() ? "" : std::string(page.at("next").as_string());
+    } while (!next.empty() && all.size() < 100);
+    return all;
+  };
+  const auto all = names("cache?limit=1");
+  for (const char* name : {"a.example.net.", "b.example.net.", "c.example.net."}) {
+    EXPECT_TRUE(all.contains(name)) << name;
+  }
+  for (const std::string& name : names("cache?limit=1&name=B.example.net")) {
+    EXPECT_EQ(name, "b.example.net.");
+  }
+  EXPECT_EQ(get("cache?cursor=1").status, 400U);
+  EXPECT_EQ(get("cache?cursor=1.x").status, 400U);
+
+  std::ostringstream out, err;
+  CacheCommandOptions options;
+  options.server = server_;
+  options.name = "a.example.net";
+  EXPECT_EQ(run_cache(options, out, err), 0) << err.str();
+  EXPECT_THAT(out.str(), HasSubstr("a.example.net. "));
+  EXPECT_THAT(out.str(), HasSubstr(" A 192.0.2.1\n"));
+  EXPECT_THAT(out.str(), Not(HasSubstr("b.example.net")));
+  options.flush = true;
+  out.str("");
+  EXPECT_EQ(run_cache(options, out, err), 0) << err.str();
+  EXPECT_THAT(out.str(), HasSubstr(" forgotten\n"));
+  EXPECT_FALSE(names("cache?limit=1").contains("a.example.net."));
+  EXPECT_TRUE(names("cache?limit=1").contains("b.example.net."));
+  options.name.reset();
+  EXPECT_EQ(run_cache(options, out, err), 0) << err.str();
+  EXPECT_TRUE(names("cache?limit=1").empty());
 }
 
 TEST_F(ApiTest, ListsInPages) {

@@ -576,6 +576,45 @@ TEST_F(AnswerCacheTest, MemoryBoundsOctets) {
   EXPECT_GT(cache().octets(), options_.memory * 3 / 4);
 }
 
+// In pieces of any size, each answer once; with a name its types alone.
+TEST_F(AnswerCacheTest, IsListedInPieces) {
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(store_a("n" + std::to_string(i) + ".example", 60));
+  ASSERT_TRUE(store({.qname = "n7.example", .type = RRType::AAAA}, [](Message& reply) {
+    reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+    reply.authority.push_back(soa_record("example"));
+  }));
+  now_ += 20 * kSecond;
+  const auto list = [&](std::size_t limit, NameView under) {
+    std::multiset<std::string> all;
+    for (std::size_t from = 0; from < cache().places();) {
+      std::vector<AnswerCache::Kept> kept;
+      from = cache().list(from, limit, under, now_, kept);
+      EXPECT_LE(kept.size(), limit);
+      for (const auto& each : kept) {
+        EXPECT_EQ(each.age, 20u);
+        EXPECT_FALSE(each.stale);
+        const auto message = read_message(each.message);
+        EXPECT_EQ(message->qname, each.name);
+        if (each.type == RRType::A) {
+          EXPECT_EQ(each.ttl, 40u);
+          EXPECT_EQ(message->answer.size(), 1u);
+        }
+        all.insert(each.name.to_text() + " " + rrtype_to_text(each.type) + " " +
+                   std::to_string(each.rcode));
+      }
+    }
+    return all;
+  };
+  const auto all = list(1000, {});
+  EXPECT_EQ(all.size(), 101u);
+  EXPECT_EQ(list(1, {}), all);
+  EXPECT_EQ(list(7, {}), all);
+  EXPECT_EQ(list(7, name("n7.example").view()),
+            (std::multiset<std::string>{"n7.example. A 0", "n7.example. AAAA 3"}));
+  now_ += 60 * kSecond;
+  EXPECT_EQ(list(7, name("n7.example").view()).count("n7.example. A 0"), 0u);
+}
+
 // The smaller of memory and capacity holds.
 TEST_F(AnswerCacheTest, CapacityHoldsBesideMemory) {
   options_.memory = std::size_t{64} << 20;
