@@ -16,7 +16,9 @@ export function depths(objects) {
   /** @type {number[]} */
   const above = [];
   return objects.map((object) => {
-    const depth = Object.hasOwn(kDepth, object.role) ? kDepth[object.role] : 0;
+    // An Ingress is a gateway of its own.
+    const isRoot = object.kind === 'Ingress' && object.role !== 'address';
+    const depth = !isRoot && Object.hasOwn(kDepth, object.role) ? kDepth[object.role] : 0;
     while (above.length > 0 && above[above.length - 1] >= depth) above.pop();
     above.push(depth);
     return above.length - 1;
