@@ -225,6 +225,10 @@ constexpr Option kOptions[] = {
                          "octets of all entries, as a number and KiB, MiB or GiB, 1MiB to 16GiB; "
                          "a CAPACITY that is written holds, too",
                          "512 for each entry of CAPACITY"),
+    option<[](const Directive&, Reading& reading) { reading.options.pair_prefetch = true; }>(
+        "pair_prefetch", "",
+        "for a client that asked for A and AAAA of 8 of its last 10 names the other type is asked "
+        "along"),
     option<&read_cut>("nxdomain_cut", "[ZONE…]",
                       "below a name that does not exist nothing does, and nobody is asked "
                       "(RFC 8020); without ZONE in those of the block",

@@ -303,6 +303,8 @@ const AnswerCache::Entry* AnswerCache::not_kept(const CacheQuestion& question,
   return nullptr;
 }
 
+void AnswerCache::count_pair(unsigned worker) noexcept { count(counters_[worker].pairs); }
+
 void AnswerCache::count_stale(unsigned worker) noexcept { count(counters_[worker].served_stale); }
 
 std::uint32_t AnswerCache::life_of(const CacheQuestion& question, const ReplyHead& head,
@@ -643,6 +645,7 @@ AnswerCache::Totals AnswerCache::totals() const noexcept {
     totals.misses += counters.misses.load(std::memory_order_relaxed);
     totals.refreshes += counters.refreshes.load(std::memory_order_relaxed);
     totals.served_stale += counters.served_stale.load(std::memory_order_relaxed);
+    totals.pairs += counters.pairs.load(std::memory_order_relaxed);
     totals.cut += counters.cut.load(std::memory_order_relaxed);
     for (std::size_t kind = 0; kind < 2; ++kind) {
       totals.hits[kind] += counters.hits[kind].load(std::memory_order_relaxed);

@@ -54,6 +54,8 @@ struct CacheOptions {
   bool keep_ttl = false;  // TTLs do not count down
   // Below a name in these zones that does not exist nothing does (RFC 8020); empty: nowhere.
   ZoneSet cut;
+  // For a client that asks for A and AAAA of its names the other type is asked along.
+  bool pair_prefetch = false;
 
   // What is asked for often is asked for again before it is over.
   struct Prefetch {
@@ -110,6 +112,7 @@ struct alignas(128) CacheCounters {
   std::atomic<std::uint64_t> misses{0};
   std::atomic<std::uint64_t> refreshes{0};     // questions asked again for nobody
   std::atomic<std::uint64_t> served_stale{0};  // answers that were over
+  std::atomic<std::uint64_t> pairs{0};         // questions asked along
   std::atomic<std::uint64_t> cut{0};           // misses that are below a name that does not exist
   std::array<std::atomic<std::uint64_t>, 2> evictions{};  // still good, pushed out for want of room
 };
@@ -161,6 +164,8 @@ class AnswerCache {
   // REQUIRES: as find().
   [[nodiscard]] const Entry* find_since(const CacheQuestion& question, std::int64_t since_ns,
                                         std::int64_t now_ns) const noexcept;
+  // A question was asked along, see CacheOptions::pair_prefetch.
+  void count_pair(unsigned worker) noexcept;
   // One that was to be verified is given as it is.
   void count_stale(unsigned worker) noexcept;
   // Whether a reply ends the waiting for a better answer than a stale one: no failure (RFC 8767
@@ -230,6 +235,7 @@ class AnswerCache {
     std::uint64_t misses = 0;
     std::uint64_t refreshes = 0;
     std::uint64_t served_stale = 0;
+    std::uint64_t pairs = 0;
     std::uint64_t cut = 0;
     std::array<std::uint64_t, 2> evictions{};
   };

@@ -12,12 +12,28 @@ constexpr std::size_t kQuestionTail = 5;  // the root label, type and class
 
 }  // namespace
 
+CacheStage::CacheStage(std::shared_ptr<AnswerCache> cache)
+    : cache_(std::move(cache)),
+      pairs_(cache_->options().pair_prefetch ? std::make_unique<PairClients>() : nullptr) {}
+
 Verdict CacheStage::handle(Exchange& exchange) noexcept {
   const CacheQuestion question(exchange.query);
   if (!cache_->takes(question) || !may_be_kept(exchange)) return Verdict::Next;
+  bool other_comes = false;
+  if (pairs_ != nullptr && (question.type == RRType::A || question.type == RRType::AAAA))
+      [[unlikely]] {
+    other_comes = pairs_->asks(exchange.client, question.name, question.type);
+  }
   const AnswerCache::Entry* const entry =
       cache_->find(question, exchange.received_ns, exchange.worker->index);
-  if (entry == nullptr) return answer_below_nothing(exchange, question);
+  if (entry == nullptr) {
+    const Verdict verdict = answer_below_nothing(exchange, question);
+    if (verdict == Verdict::Next && other_comes) [[unlikely]] {
+      Upstream* const asked = find_upstream(*exchange.route, question.name, exchange.client);
+      if (asked != nullptr) ask_along(exchange, question, *asked);
+    }
+    return verdict;
+  }
   // What is kept is for those who could have asked for it.
   Upstream* const upstream = find_upstream(*exchange.route, question.name, exchange.client);
   if (upstream == nullptr) return Verdict::Next;
@@ -40,6 +56,15 @@ Verdict CacheStage::handle(Exchange& exchange) noexcept {
   cache_->fill(*entry, exchange.query, exchange.received_ns, exchange.route->rotate,
                exchange.answer);
   return Verdict::Answered;
+}
+
+void CacheStage::ask_along(Exchange& exchange, const CacheQuestion& question, Upstream& upstream) {
+  UpstreamQuestion other = question_of(exchange);
+  other.name = Name(question.name);
+  other.type = question.type == RRType::A ? RRType::AAAA : RRType::A;
+  if (cache_->find_since(kept_question(other), 0, exchange.received_ns) != nullptr) return;
+  cache_->count_pair(exchange.worker->index);
+  std::make_shared<Refresh>(exchange, std::move(other), upstream)->ask();
 }
 
 Verdict CacheStage::answer_below_nothing(Exchange& exchange,

@@ -5,6 +5,8 @@
 
 #include "dns/cache/answer_cache.h"
 #include "dns/query/stage.h"
+#include "dns/query/upstream.h"
+#include "dns/resolve/pair_clients.h"
 
 namespace clusterdns::dns {
 
@@ -13,7 +15,7 @@ namespace clusterdns::dns {
 // it, see Resolution.
 class CacheStage final : public Stage {
  public:
-  explicit CacheStage(std::shared_ptr<AnswerCache> cache) : cache_(std::move(cache)) {}
+  explicit CacheStage(std::shared_ptr<AnswerCache> cache);
 
   [[nodiscard]] std::string_view name() const noexcept override { return "cache"; }
   // Answers what is kept, for clients that an upstream would be asked for.
@@ -26,7 +28,11 @@ class CacheStage final : public Stage {
   [[nodiscard]] Verdict answer_below_nothing(Exchange& exchange,
                                              const CacheQuestion& question) noexcept;
 
+  // The other of A and AAAA is asked for, and nobody waits for it.
+  void ask_along(Exchange& exchange, const CacheQuestion& question, Upstream& upstream);
+
   std::shared_ptr<AnswerCache> cache_;
+  const std::unique_ptr<PairClients> pairs_;  // nullptr: nothing is asked along
 };
 
 }  // namespace clusterdns::dns

@@ -615,6 +615,7 @@ constexpr Case kCases[] = {
     {"cache", "cache 0", "2:7: cache: '0' is not a valid number; write one from 1 to 2147483647"},
     {"cache", "cache {\nsuccess few\n}",
      "3:9: cache: success: 'few' is not a valid number; write one from 0 to 4194304"},
+    {"cache", "cache {\npair_prefetch\n}", ""},
     {"cache", "cache {\nmemory 64MiB\nnxdomain_cut\n}", ""},
     {"cache", "cache {\nsuccess 5000\nmemory 2048KiB\nnxdomain_cut example.org example.net\n}", ""},
     {"cache", "cache {\nmemory 64\n}",
