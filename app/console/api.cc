@@ -1447,48 +1447,62 @@ void ConsoleApi::stores_changed() {
 }
 
 std::string without_secrets(const std::string& corefile) {
-  // Words whose line has a secret behind them, and which of the words behind stay.
+  // Words whose line has a secret behind them, and how many words behind them stay.
   static const std::map<std::string, std::size_t, std::less<>> kSecret = {
       {"secret", 1},         {"password", 0},      {"credentials", 0}, {"key_secret", 0},
       {"aws_access_key", 0}, {"client_secret", 0}, {"access_token", 0}};
-  std::istringstream in(corefile);
+  constexpr std::size_t kNone = std::string::npos;
   std::string result;
-  for (std::string line; std::getline(in, line);) {
-    std::size_t at = 0;
-    std::optional<std::size_t> left;  // words that stay
-    // The first word of the line, or of the block that begins on it.
-    while (at < line.size()) {
-      const std::size_t begin = line.find_first_not_of(" \t\r", at);
-      if (begin == std::string::npos || line[begin] == '#') break;
-      const std::size_t end = std::min(line.find_first_of(" \t\r", begin), line.size());
-      const std::string word = line.substr(begin, end - begin);
-      at = end;
-      if (left) {
-        if (word == "{" || word == "}") break;
-        if (*left == 0) {
-          line.replace(begin, std::string::npos, "***");
-          break;
-        }
-        --*left;
-        continue;
+  std::optional<std::size_t> left;  // words that stay, once there was such a word
+  std::size_t kept = kNone;         // where the last of them stands in `result`
+  // `secret VALUE` has no name in front of it in some directives.
+  const auto end_line = [&] {
+    if (left && kept != kNone) result.replace(kept, kNone, "***");
+    left.reset();
+    kept = kNone;
+  };
+  for (std::size_t at = 0; at < corefile.size();) {
+    const char c = corefile[at];
+    // What is commented out was a secret, and is one perhaps: a comment is read like the rest.
+    if (c == '\n' || c == ' ' || c == '\t' || c == '\r' || c == '#') {
+      if (c == '\n') end_line();
+      result += c;
+      ++at;
+      continue;
+    }
+    const std::size_t begin = at;
+    std::string word;
+    if (c == '"') {  // to its end, over lines too
+      for (++at; at < corefile.size() && corefile[at] != '"'; ++at) {
+        if (corefile[at] == '\\' && at + 1 < corefile.size()) ++at;
+        word += corefile[at];
       }
+      at = std::min(at + 1, corefile.size());
+    } else {
+      at = std::min(corefile.find_first_of(" \t\r\n", at), corefile.size());
+      word = corefile.substr(begin, at - begin);
+    }
+    const std::string_view raw(corefile.data() + begin, at - begin);
+    if (!left) {
       const auto secret = kSecret.find(word);
       if (secret != kSecret.end()) left = secret->second;
+      result += raw;
+    } else if (raw == "{" || raw == "}") {
+      left.reset();
+      kept = kNone;
+      result += raw;
+    } else if (*left == 0) {
+      result += "***";
+      kept = kNone;
+      left.reset();
+      at = std::min(corefile.find('\n', at), corefile.size());
+    } else {
+      --*left;
+      kept = result.size();
+      result += raw;
     }
-    // `secret VALUE` has no name in front of it in some directives.
-    if (left && line.find("***") == std::string::npos) {
-      const std::size_t last = line.find_last_not_of(" \t\r");
-      const std::size_t begin = line.find_last_of(" \t", last);
-      if (last != std::string::npos && begin != std::string::npos && line[last] != '{') {
-        const std::string before = line.substr(0, begin);
-        if (before.find_first_not_of(" \t") != std::string::npos) {
-          line.replace(begin + 1, std::string::npos, "***");
-        }
-      }
-    }
-    result += line + '\n';
   }
-  if (!corefile.ends_with('\n') && !result.empty()) result.pop_back();
+  end_line();
   return result;
 }
 

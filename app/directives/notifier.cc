@@ -81,7 +81,9 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
     timer_.expires_after(kFirstWait * (1 << tries_));
     timer_.async_wait([self = shared_from_this()](const boost::system::error_code& ended) {
       if (ended || self->notifier_ == nullptr) return;
-      if (++self->tries_ == kTries) return self->end("there is no reply");
+      if (++self->tries_ == kTries) {
+        return self->end(self->wrong_.empty() ? "there is no reply" : self->wrong_);
+      }
       self->send();
     });
     if (tries_ == 0) receive();
@@ -96,7 +98,12 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
         std::size_t end = 0;
         const std::string wrong = self->session_.take_reply(
             std::span<const std::uint8_t>(self->reply_).first(size), now(), &end);
-        if (!wrong.empty()) return self->end(wrong);
+        // Anybody can say something unsigned: the one that is asked may still come (RFC 8945
+        // section 5.4).
+        if (!wrong.empty()) {
+          self->wrong_ = wrong;
+          return self->receive();
+        }
       }
       const unsigned rcode = self->reply_[3] & 0xF;
       self->end(rcode == 0 ? ""
@@ -126,6 +133,7 @@ class Notifier::Attempt final : public std::enable_shared_from_this<Attempt> {
   dns::TsigSession session_;
   std::array<std::uint8_t, 1232> reply_{};
   unsigned tries_ = 0;
+  std::string wrong_;  // with the last reply that was none
 };
 
 Notifier::Notifier(std::shared_ptr<spdlog::logger> logger, const void* of)

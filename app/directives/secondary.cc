@@ -15,7 +15,8 @@ namespace {
 struct Reading {
   zones::ZoneStage::Options stage;
   std::vector<dns::Endpoint> primaries;
-  const ServerBlock& block;
+  std::shared_ptr<const dns::TsigKey> key;
+  BlockSetup& setup;
 };
 
 void read_transfer(const Directive& line, Reading& reading) {
@@ -32,8 +33,12 @@ constexpr Option kOptions[] = {
     option<&read_transfer>("transfer", "from ADDRESS…",
                            "the primaries; where one fails the next is asked"),
     option<[](const Directive& line, Reading& reading) {
-      reading.stage.fall_through = read_fall_through(line, reading.block);
+      reading.stage.fall_through = read_fall_through(line, reading.setup.block);
     }>("fallthrough", "[ZONE…]", "names that do not exist go on to the next stage", "NXDOMAIN"),
+    option<[](const Directive& line, Reading& reading) {
+      reading.key = signing_key(line.args[0], reading.setup);
+    }>("key", "NAME", "the key of `tsig` that signs what the primaries are asked and say",
+       "not signed"),
     later_option("catalog"),
 };
 
@@ -43,7 +48,7 @@ std::span<const Option> secondary_options() { return kOptions; }
 
 void set_up_secondary(const Directive& directive, BlockSetup& setup) {
   Environment& environment = setup.environment;
-  Reading reading{{"secondary", {}, {}, setup.rotate}, {}, setup.block};
+  Reading reading{{"secondary", {}, {}, setup.rotate}, {}, nullptr, setup};
   dns::ZoneSet zones;
   environment.problems.attempt([&] {
     refuse_option_names(directive.args, kOptions);
@@ -58,8 +63,8 @@ void set_up_secondary(const Directive& directive, BlockSetup& setup) {
   }
   ZoneSource source{
       std::make_shared<zones::ZoneStage>(std::move(reading.stage), environment.reclaim)};
-  const auto secondary = std::make_shared<SecondaryZones>(
-      zones, reading.primaries, signing_key(setup), source, environment.logger);
+  const auto secondary = std::make_shared<SecondaryZones>(zones, reading.primaries, reading.key,
+                                                          source, environment.logger);
   std::vector<std::shared_ptr<SecondaryZones>> before;
   if (environment.previous != nullptr) {
     for (const auto& companion : environment.previous->companions) {

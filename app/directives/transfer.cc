@@ -18,6 +18,7 @@ namespace {
 struct Reading {
   zones::TransferStage::Rule rule;
   Notifier::Rule notify;
+  BlockSetup& setup;
   bool anybody = false;
 };
 
@@ -44,6 +45,9 @@ constexpr Option kOptions[] = {
       reading.notify.source = boost::asio::ip::make_address(parse_ip(line.args[0]).to_string());
     }>("source", "ADDRESS", "from which address others are told of changes", {}, Option::Kind::Line,
        true),
+    option<[](const Directive& line, Reading& reading) {
+      reading.notify.key = signing_key(line.args[0], reading.setup);
+    }>("key", "NAME", "the key of `tsig` that signs these notices", "not signed"),
 };
 
 }  // namespace
@@ -52,7 +56,7 @@ std::span<const Option> transfer_options() { return kOptions; }
 
 void set_up_transfer(const Directive& directive, BlockSetup& setup) {
   Environment& environment = setup.environment;
-  Reading reading;
+  Reading reading{{}, {}, setup};
   environment.problems.attempt([&] {
     refuse_option_names(directive.args, kOptions);
     for (const std::string& zone : parse_zones(directive.args, setup.block)) {
@@ -74,7 +78,6 @@ void set_up_transfer(const Directive& directive, BlockSetup& setup) {
            "'source' and '" + to.to_string() + "' are of different families; use addresses of one");
     }
   }
-  reading.notify.key = signing_key(setup);
   // Those of a block are one stage, and the longest zone's rule counts.
   for (const auto& stage : setup.route.stages) {
     if (const auto before = std::dynamic_pointer_cast<zones::TransferStage>(stage)) {

@@ -50,16 +50,21 @@ dns::TsigKey make_key(const Position& at, const std::string& name, const std::st
   key.name = zone_name(name, at);
   const auto octets = registry::kubernetes::decode_base64(secret);
   if (!octets || octets->empty()) {
-    fail(at, "the secret of the key " + in_quotes(name) +
-                 " is not base64; take it as `tsig-keygen` or `keymgr -t` print it");
+    fail(at,
+         std::string(secret.empty() ? "a key has no secret" : "the secret of a key is not base64") +
+             "; take it as `tsig-keygen` or `keymgr -t` print it");
   }
   key.secret.assign(octets->begin(), octets->end());
   const auto known = dns::tsig_algorithm(algorithm);
   if (!known) {
-    fail(at,
-         in_quotes(algorithm) + " is not an algorithm of TSIG here; " + std::string(kAlgorithms));
+    fail(at, "an algorithm that is not one of TSIG here; " + std::string(kAlgorithms));
   }
   key.algorithm = *known;
+  if (!dns::can_sign(key)) {
+    fail(at,
+         "OpenSSL on this machine does not make this algorithm; see its configuration "
+         "(openssl.cnf), or choose another one");
+  }
   return key;
 }
 
@@ -68,7 +73,6 @@ struct Reading {
   BlockSetup& setup;
   dns::TsigStage::Options stage;
   std::shared_ptr<dns::TsigKeys> keys;
-  std::shared_ptr<const dns::TsigKey> first;
 };
 
 void add_key(dns::TsigKey key, const Position& at, Reading& reading) {
@@ -79,7 +83,6 @@ void add_key(dns::TsigKey key, const Position& at, Reading& reading) {
   if (!reading.keys->add(std::move(key))) {
     fail(at, "the key \"" + name.to_text() + "\" is given twice; remove one of them");
   }
-  if (reading.first == nullptr) reading.first = reading.keys->find(name.view());
 }
 
 void read_secret(const Directive& line, Reading& reading) {
@@ -92,11 +95,15 @@ void read_secrets(const Directive& line, Reading& reading) {
   std::filesystem::path path = expand_path(line.args[0].text);
   if (path.is_relative()) path = reading.setup.root / path;
   if (reading.setup.environment.elsewhere) return;
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) {
+    fail(line.args[0], "is not a file that can be read; check that it is there");
+  }
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxTsigFile + 1, '\0');
   if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  if (!file.is_open() || file.bad() || std::filesystem::is_directory(path)) {
+  if (!file.is_open() || file.bad()) {
     fail(line.args[0], "cannot be read; check that it is there, and who may read it");
   }
   if (text.size() > kMaxTsigFile) {
@@ -118,6 +125,23 @@ void read_require(const Directive& line, Reading& reading) {
   for (const Token& type : line.args) options.required.push_back(parse_rrtype(type));
 }
 
+void read_require_opcode(const Directive& line, Reading& reading) {
+  static constexpr std::string_view kOpcodes[] = {"all",    "none",   "QUERY", "IQUERY",
+                                                  "STATUS", "NOTIFY", "UPDATE"};
+  dns::TsigStage::Options& options = reading.stage;
+  options.require_notify = options.require_queries = false;
+  for (const Token& token : line.args) {
+    Token upper = token;
+    for (char& c : upper.text) {
+      if (token.text != "all" && token.text != "none" && c >= 'a' && c <= 'z') c -= 'a' - 'A';
+    }
+    const std::string_view opcode = parse_choice(upper, kOpcodes);
+    // The others are not served: NOTIMP, signed or not.
+    if (opcode == "all" || opcode == "QUERY") options.require_queries = true;
+    if (opcode == "all" || opcode == "NOTIFY") options.require_notify = true;
+  }
+}
+
 constexpr Option kOptions[] = {
     option<&read_secret>("secret", "NAME KEY [ALGORITHM]",
                          "a key; hmac-sha1, hmac-sha224, hmac-sha256, hmac-sha384 or hmac-sha512",
@@ -125,6 +149,9 @@ constexpr Option kOptions[] = {
     option<&read_secrets>("secrets", "FILE", "keys of a file, as named.conf has them"),
     option<&read_require>("require", "all|none|TYPE…",
                           "the types whose queries are REFUSED when they are not signed", "`none`"),
+    option<&read_require_opcode>("require_opcode", "all|none|OPCODE…",
+                                 "the same for QUERY and NOTIFY; other opcodes are not served",
+                                 "`none`"),
 };
 
 Metrics::Collector tsig_metrics(std::shared_ptr<const dns::TsigStage> stage, std::string server,
@@ -257,7 +284,7 @@ std::span<const Option> tsig_options() { return kOptions; }
 
 void set_up_tsig(const Directive& directive, BlockSetup& setup) {
   Environment& environment = setup.environment;
-  Reading reading{setup, {}, keys_of(setup), nullptr};
+  Reading reading{setup, {}, keys_of(setup)};
   std::string zones;
   environment.problems.attempt([&] {
     refuse_option_names(directive.args, kOptions);
@@ -268,9 +295,9 @@ void set_up_tsig(const Directive& directive, BlockSetup& setup) {
   });
   read_options(directive, kOptions, environment.problems, reading);
   reading.stage.keys = reading.keys;
-  reading.stage.own_key = reading.first;
   reading.stage.workers = environment.workers;
-  const bool requires_some = reading.stage.require_all || !reading.stage.required.empty();
+  const bool requires_some = reading.stage.require_all || !reading.stage.required.empty() ||
+                             reading.stage.require_queries || reading.stage.require_notify;
   const auto stage = std::make_shared<dns::TsigStage>(std::move(reading.stage));
   setup.route.stages.push_back(stage);
   environment.collectors.push_back(tsig_metrics(stage, setup.server, std::move(zones)));
@@ -283,11 +310,14 @@ void set_up_tsig(const Directive& directive, BlockSetup& setup) {
       });
 }
 
-std::shared_ptr<const dns::TsigKey> signing_key(const BlockSetup& setup) {
-  for (const auto& stage : setup.route.stages) {
-    if (const auto tsig = std::dynamic_pointer_cast<dns::TsigStage>(stage)) return tsig->own_key();
+std::shared_ptr<const dns::TsigKey> signing_key(const Token& name, BlockSetup& setup) {
+  dns::Name wanted = zone_name(name.text, name.at);
+  wanted.make_lower();
+  auto key = keys_of(setup)->find(wanted.view());
+  if (key == nullptr) {
+    fail(name, "is not the name of a key; give it with `tsig { secret NAME KEY }` in this block");
   }
-  return nullptr;
+  return key;
 }
 
 }  // namespace clusterdns::app

@@ -19,8 +19,9 @@ inline constexpr std::size_t kMaxTsigKeys = 1000;
 [[nodiscard]] std::span<const Option> tsig_options();
 void set_up_tsig(const Directive&, BlockSetup&);
 
-// The first key of the block's own `tsig`, with which it asks others; nullptr: none.
-[[nodiscard]] std::shared_ptr<const dns::TsigKey> signing_key(const BlockSetup& setup);
+// The key of that name, of a `tsig` that this block or one above it has. Throws ConfigError at
+// `name` when there is none.
+[[nodiscard]] std::shared_ptr<const dns::TsigKey> signing_key(const Token& name, BlockSetup& setup);
 
 // Keys as in named.conf:
 //   key "NAME" { algorithm hmac-sha256; secret "BASE64"; };

@@ -121,7 +121,7 @@ bool TsigStage::is_required(RRType type) const noexcept {
                                            type) != options_.required.end();
 }
 
-Rcode TsigStage::judge_octets(RRType type, std::span<const std::uint8_t> request, unsigned worker,
+Rcode TsigStage::judge_octets(bool required, std::span<const std::uint8_t> request, unsigned worker,
                               TsigSession& session) noexcept {
   const auto count = [&](Result result) {
     counters_.add(worker, static_cast<std::size_t>(result));
@@ -130,7 +130,7 @@ Rcode TsigStage::judge_octets(RRType type, std::span<const std::uint8_t> request
   switch (find_tsig(request, record)) {
     case TsigPresence::Malformed: count(Result::FormErr); return Rcode::FormErr;
     case TsigPresence::Absent:
-      if (!is_required(type)) return Rcode::NoError;
+      if (!required) return Rcode::NoError;
       count(Result::Unsigned);
       return Rcode::Refused;
     case TsigPresence::Present: break;
@@ -147,7 +147,7 @@ Verdict TsigStage::handle(Exchange& exchange) noexcept {
   const Query& query = exchange.query;
   // Without a record besides OPT there is no signature.
   if (load_u16(query.packet + 10) == (query.has_edns ? 1 : 0)) {
-    if (!is_required(query.qtype)) return Verdict::Next;
+    if (!is_query_required(query.qtype)) return Verdict::Next;
     counters_.add(exchange.worker->index, static_cast<std::size_t>(Result::Unsigned));
     exchange.fail(Rcode::Refused, kNotSigned);
     return Verdict::Answered;
@@ -158,8 +158,8 @@ Verdict TsigStage::handle(Exchange& exchange) noexcept {
     return Verdict::Answered;
   }
   TsigSession session;
-  const Rcode rcode =
-      judge_octets(query.qtype, {query.packet, query.size}, exchange.worker->index, session);
+  const Rcode rcode = judge_octets(is_query_required(query.qtype), {query.packet, query.size},
+                                   exchange.worker->index, session);
   if (session.active()) return pass_signed(exchange, std::move(session), rcode);
   if (rcode == Rcode::NoError) return Verdict::Next;
   if (rcode == Rcode::Refused) {
@@ -176,6 +176,9 @@ Verdict TsigStage::pass_signed(Exchange& exchange, TsigSession session, Rcode rc
                 options_.now};
   exchange.make_channel = &make_signing;
   exchange.listener = &arming;
+  // Over TCP there is nothing to come back over: the answer leaves room for its signature. Over UDP
+  // one without room is TC and the question alone (RFC 8945 section 5.3).
+  if (exchange.transport == Transport::Tcp) exchange.limit -= arming.session.record_size();
   Verdict verdict = Verdict::Answered;
   if (rcode == Rcode::NoError) {
     verdict = exchange.pass_any_class(exchange.stage);
@@ -193,6 +196,7 @@ Verdict TsigStage::pass_signed(Exchange& exchange, TsigSession session, Rcode rc
   if (verdict == Verdict::Answered) own = exchange.defer_with_answer();
   exchange.make_channel = arming.make_channel;
   exchange.listener = arming.listener;
+  exchange.limit = arming.limit;
   if (own == nullptr) return verdict;
   const std::vector<std::uint8_t> message = own->encoded();
   own->channel().send(message);
@@ -202,7 +206,9 @@ Verdict TsigStage::pass_signed(Exchange& exchange, TsigSession session, Rcode rc
 
 Rcode TsigStage::judge(const Query& query, std::span<const std::uint8_t> request, unsigned worker,
                        TsigSession& session) noexcept {
-  return in_zone(query) ? judge_octets(query.qtype, request, worker, session) : Rcode::NoError;
+  if (!in_zone(query)) return Rcode::NoError;
+  return judge_octets(options_.require_notify || is_required(query.qtype), request, worker,
+                      session);
 }
 
 std::size_t TsigStage::sign(TsigSession& session, std::uint8_t* message, std::size_t size,

@@ -26,9 +26,10 @@ class TsigStage final : public Stage, public NotifyGuard {
   struct Options {
     ZoneSet zones;
     std::shared_ptr<const TsigKeys> keys;
-    std::shared_ptr<const TsigKey> own_key;  // with which this server asks others; nullptr: none
     bool require_all = false;
     std::vector<RRType> required;  // types whose queries are to be signed
+    bool require_queries = false;  // all queries are; NOTIFYs are like those of type SOA
+    bool require_notify = false;   // all NOTIFYs are
     unsigned workers = 1;
     std::uint64_t (*now)() noexcept = &unix_seconds;
   };
@@ -50,9 +51,6 @@ class TsigStage final : public Stage, public NotifyGuard {
   std::size_t sign(TsigSession& session, std::uint8_t* message, std::size_t size,
                    std::size_t limit) const noexcept override;
 
-  [[nodiscard]] const std::shared_ptr<const TsigKey>& own_key() const noexcept {
-    return options_.own_key;
-  }
   // Requests with that result, of all workers. Any thread.
   [[nodiscard]] std::uint64_t total(Result result) const noexcept {
     return counters_.total(static_cast<std::size_t>(result));
@@ -64,8 +62,11 @@ class TsigStage final : public Stage, public NotifyGuard {
            ZoneSet::kNone;
   }
   [[nodiscard]] bool is_required(RRType type) const noexcept;
+  [[nodiscard]] bool is_query_required(RRType type) const noexcept {
+    return options_.require_queries || is_required(type);
+  }
   // NoError: it goes on, signed if `session` is active.
-  [[nodiscard]] Rcode judge_octets(RRType type, std::span<const std::uint8_t> request,
+  [[nodiscard]] Rcode judge_octets(bool required, std::span<const std::uint8_t> request,
                                    unsigned worker, TsigSession& session) noexcept;
   [[nodiscard]] Verdict pass_signed(Exchange& exchange, TsigSession session, Rcode rcode);
 

@@ -106,6 +106,16 @@ std::string error_text(std::uint16_t error) {
   }
 }
 
+// Octets written to `mac`, which has room for kMaxTsigMac; 0: it cannot be made.
+std::size_t hmac(const TsigKey& key, Octets octets, std::uint8_t* mac) noexcept {
+  const Algorithm& algorithm = properties(key.algorithm);
+  unsigned size = 0;
+  const auto* const made =
+      HMAC(algorithm.digest(), key.secret.data(), static_cast<int>(key.secret.size()),
+           octets.data(), octets.size(), mac, &size);
+  return made != nullptr && size == algorithm.size ? size : 0;
+}
+
 }  // namespace
 
 std::optional<TsigAlgorithm> tsig_algorithm(std::string_view text) noexcept {
@@ -183,16 +193,14 @@ TsigPresence find_tsig(Octets message, TsigRecord& record) noexcept {
   return TsigPresence::Present;
 }
 
-TsigSession::Mac TsigSession::make_mac(Octets octets) const {
-  const Algorithm& algorithm = properties(key_->algorithm);
+bool can_sign(const TsigKey& key) noexcept {
+  std::array<std::uint8_t, kMaxTsigMac> mac;
+  return hmac(key, {}, mac.data()) != 0;
+}
+
+TsigSession::Mac TsigSession::make_mac(Octets octets) const noexcept {
   Mac mac;
-  unsigned size = 0;
-  // Cannot fail but for memory; what is there then verifies nothing, and nobody takes it.
-  if (HMAC(algorithm.digest(), key_->secret.data(), static_cast<int>(key_->secret.size()),
-           octets.data(), octets.size(), mac.octets.data(), &size) == nullptr) {
-    mac.octets.fill(0);
-  }
-  mac.size = algorithm.size;
+  mac.size = hmac(*key_, octets, mac.octets.data());
   return mac;
 }
 
@@ -215,7 +223,8 @@ TsigVerdict TsigSession::take_request(Octets message, const TsigRecord& record,
   put_variables(octets, record.key, record.algorithm, record.time, record.fudge, record.error,
                 record.other);
   const Mac mac = make_mac(octets);
-  if (CRYPTO_memcmp(mac.octets.data(), record.mac.data(), record.mac.size()) != 0) {
+  if (mac.size < record.mac.size() ||
+      CRYPTO_memcmp(mac.octets.data(), record.mac.data(), record.mac.size()) != 0) {
     key_ = nullptr;
     unknown_ = std::make_unique<Unknown>(Unknown{record.key, record.algorithm});
     return verdict_ = TsigVerdict::BadSig;
@@ -334,7 +343,7 @@ std::string TsigSession::take_reply(Octets message, std::uint64_t now, std::size
                   record.other);
   }
   const Mac mac = make_mac(octets);
-  if (record.mac.size() != mac.size ||
+  if (mac.size == 0 || record.mac.size() != mac.size ||
       CRYPTO_memcmp(mac.octets.data(), record.mac.data(), mac.size) != 0) {
     return "the signature of its reply is wrong";
   }

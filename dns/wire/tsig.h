@@ -37,6 +37,9 @@ struct TsigKey {
   friend bool operator==(const TsigKey&, const TsigKey&) = default;
 };
 
+// Whether this machine can sign with it at all: OpenSSL's configuration may rule an algorithm out.
+[[nodiscard]] bool can_sign(const TsigKey& key) noexcept;
+
 // Free to read from any thread once it is complete.
 class TsigKeys {
  public:
@@ -128,7 +131,8 @@ class TsigSession {
     std::array<std::uint8_t, kMaxTsigMac> octets{};
     std::size_t size = 0;
   };
-  [[nodiscard]] Mac make_mac(std::span<const std::uint8_t> octets) const;
+  // Of no octets when OpenSSL fails, which is no signature of anything.
+  [[nodiscard]] Mac make_mac(std::span<const std::uint8_t> octets) const noexcept;
   std::size_t put_record(std::uint8_t* message, std::size_t size, std::uint64_t time,
                          std::uint16_t fudge, const Mac& mac,
                          std::span<const std::uint8_t> other) const;
