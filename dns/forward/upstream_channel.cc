@@ -854,7 +854,9 @@ void UpstreamChannel::on_reply(Attempt& attempt, std::span<std::uint8_t> message
   if (strays(normal, question)) {
     count(counters_.invalid);
     if (attempt.useless) return;
-    if (inquiry.fallback.empty() || is_refusal(inquiry.fallback_check.rcode)) {
+    // All of it is worth more than a part that leads here.
+    const bool of_part = attempt.transport == Transport::Tcp && inquiry.fallback_check.truncated;
+    if (inquiry.fallback.empty() || is_refusal(inquiry.fallback_check.rcode) || of_part) {
       keep(inquiry, upstream, normal.first(kHeaderSize + question.name.size() + 4), check);
       // Nobody vouches for that there is nothing.
       store_u16(
@@ -863,6 +865,8 @@ void UpstreamChannel::on_reply(Attempt& attempt, std::span<std::uint8_t> message
       inquiry.fallback_check.extended_error =
           static_cast<std::uint16_t>(ExtendedError::InvalidData);
       inquiry.strayed = true;
+    } else {
+      inquiry.invalid = true;
     }
     if (attempt.transport == Transport::Udp) {
       attempt.useless = true;  // the right one may be behind it
