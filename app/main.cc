@@ -23,6 +23,7 @@
 #include "app/commands/list_directives.h"
 #include "app/commands/migrate.h"
 #include "app/commands/node_address.h"
+#include "app/commands/output.h"
 #include "app/commands/query.h"
 #include "app/commands/replay.h"
 #include "app/commands/report.h"
@@ -188,11 +189,12 @@ int main(int argc, char** argv) {
   auto parsed = parse_command_line(argc, argv);
   if (const auto* exit = std::get_if<CommandLineExit>(&parsed)) {
     (exit->code == 0 ? std::cout : std::cerr) << exit->text;
-    return exit->code;
+    return end_output(exit->code, std::cout, std::cerr);
   }
   try {
-    return std::visit([](const auto& options) { return run(options); },
-                      std::get<CommandLine>(parsed));
+    const int code =
+        std::visit([](const auto& options) { return run(options); }, std::get<CommandLine>(parsed));
+    return end_output(code, std::cout, std::cerr);
   } catch (const std::bad_alloc&) {
     say_out_of_memory(LogFormat::Text);
     return kOutOfMemory;
