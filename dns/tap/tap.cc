@@ -137,9 +137,11 @@ class Tap::State {
       try {
         const Clock::time_point began = Clock::now();
         if (connect() && greet()) {
-          told_ = false;
           streaming_ = true;
           stream();
+          // What works for a while and breaks is told again.
+          if (Clock::now() - began > options.timings.retry_most) told_ = false;
+          (void)lose();
         }
         hang_up();
         // Whoever accepts and closes at once is no better than one who is away.
@@ -235,9 +237,10 @@ class Tap::State {
       address.sun_family = AF_UNIX;
       if (options.path.size() >= sizeof address.sun_path) return fail("the path is too long");
       std::memcpy(address.sun_path, options.path.data(), options.path.size());
+      where_ = "unix " + options.path;
       const std::string error =
           connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address);
-      return error.empty() || fail("dial unix " + options.path + ": " + error);
+      return error.empty() || fail("dial " + where_ + ": " + error);
     }
     std::string why;
     for (const Endpoint& endpoint : options.find(why)) {
@@ -246,15 +249,17 @@ class Tap::State {
       deadline_ = Clock::now() + options.timings.connect;
       socklen_t size = 0;
       const sockaddr_storage address = socket_address(endpoint, &size);
+      where_ = "tcp " + endpoint.to_string();
       const std::string error = connect_to(reinterpret_cast<const sockaddr*>(&address), size);
       if (error.empty()) return true;
-      why = "dial tcp " + endpoint.to_string() + ": " + error;
+      why = "dial " + where_ + ": " + error;
     }
     return fail(why);
   }
 
   // Why there is no connection; empty: there is one.
   std::string connect_to(const sockaddr* address, socklen_t size) {
+    ended_by_ = nullptr;
     fd_ = Descriptor(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd_) return error_text(errno);
     if (address->sa_family != AF_UNIX && options.write_buffer != 0) {
@@ -295,8 +300,10 @@ class Tap::State {
   }
   std::string problem() {
     if (tls_ && tls_->problem() != nullptr) return "tls: " + std::string(tls_->problem());
-    return error_text(errno);
+    return ended_by_ != nullptr ? ended_by_ : error_text(errno);
   }
+
+  bool lose() { return fail(where_ + ": " + problem()); }
 
   // Sends all of it while the collector reads. `sent` is what has gone.
   bool send_all(std::string_view octets, std::size_t& sent, Milliseconds stall) {
@@ -306,7 +313,10 @@ class Tap::State {
       if (n > 0) {
         sent += static_cast<std::size_t>(n);
         until = Clock::now() + stall;
-      } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+      } else if (n == 0) {
+        ended_by_ = kClosed;
+        return false;
+      } else if (errno != EAGAIN && errno != EINTR) {
         return false;
       } else if (wait(wanted(POLLOUT), until) == 0 && gone_by(until)) {
         errno = ETIMEDOUT;
@@ -329,12 +339,14 @@ class Tap::State {
       if (n > 0) {
         control_.add({reinterpret_cast<const char*>(octets), static_cast<std::size_t>(n)});
         const auto came = control_.next();
-        if (came != TapControlReader::Came::Part) return came;
-        continue;
+        if (came == TapControlReader::Came::Part) continue;
+        if (came == TapControlReader::Came::Wrong) ended_by_ = kNoDnstap;
+        if (came == TapControlReader::Came::Finish) ended_by_ = kFinished;
+        return came;
       }
       if (n < 0 && errno == EINTR) continue;
       if (n < 0 && errno == EAGAIN) return TapControlReader::Came::Part;
-      if (n == 0) errno = ECONNRESET;
+      if (n == 0) ended_by_ = kClosed;
       return TapControlReader::Came::Wrong;
     }
   }
@@ -357,10 +369,10 @@ class Tap::State {
     put_tap_control(TapControl::Start, start);
     std::size_t sent = 0;
     const auto left = std::chrono::ceil<Milliseconds>(deadline_ - Clock::now());
-    if (!send_all(ready, sent, left)) return fail(problem());
-    if (await_control(deadline_) != TapControlReader::Came::Accept) return fail(problem());
+    if (!send_all(ready, sent, left)) return lose();
+    if (await_control(deadline_) != TapControlReader::Came::Accept) return lose();
     sent = 0;
-    return send_all(start, sent, options.timings.stall) || fail(problem());
+    return send_all(start, sent, options.timings.stall) || lose();
   }
 
   // Until the connection breaks, or all is over.
@@ -487,7 +499,13 @@ class Tap::State {
   Clock::time_point deadline_{};
   Clock::time_point tell_at_ = Clock::now() + options.timings.tell;
   std::uint64_t told_dropped_ = 0;
-  bool told_ = false;  // that there is no connection
+  bool told_ = false;       // that there is no connection
+  std::string where_ = {};  // the collector that was tried last
+  // Why the connection ended, when it was neither the socket nor TLS.
+  const char* ended_by_ = nullptr;
+  static constexpr const char* kClosed = "the collector closed the connection";
+  static constexpr const char* kFinished = "the collector wants no more";
+  static constexpr const char* kNoDnstap = "the collector does not speak dnstap";
   bool streaming_ = false;
   std::size_t next_ = 0;
   std::vector<std::uint8_t> record_;

@@ -132,6 +132,14 @@ class TapCollector {
          number(static_cast<std::uint32_t>(kContent.size())) + std::string(kContent));
     expect_control(2, true);  // START
   }
+  // Empty: that it has nothing more to say.
+  void say(const std::string& octets) {
+    if (octets.empty()) {
+      ::shutdown(connection_, SHUT_WR);
+    } else {
+      send(octets);
+    }
+  }
   virtual void hang_up() {
     if (connection_ >= 0) ::close(std::exchange(connection_, -1));
   }

@@ -281,12 +281,13 @@ class TapTest : public ::testing::Test {
                       static_cast<std::uint8_t>(seen->query.at(1))
                 : 0;
   }
-  void await_told(const std::string& part) {
+  // So many times.
+  void await_told(const std::string& part, std::size_t times = 1) {
     std::unique_lock lock(told_->mutex);
     EXPECT_TRUE(told_->came.wait_for(lock, std::chrono::seconds(60), [&] {
-      return std::any_of(told_->lines.begin(), told_->lines.end(), [&](const std::string& text) {
-        return text.find(part) != std::string::npos;
-      });
+      return std::count_if(told_->lines.begin(), told_->lines.end(), [&](const std::string& text) {
+               return text.find(part) != std::string::npos;
+             }) >= static_cast<std::ptrdiff_t>(times);
     })) << part;
   }
 
@@ -411,7 +412,7 @@ TEST_F(TapTest, ACertificateOfNobodyIsTakenOnlyIfToldTo) {
   options_.tls = std::make_shared<TlsContexts>(TlsContext::for_client(settings));
   start();
   EXPECT_THROW(collector.welcome(), std::runtime_error);
-  await_told("No connection to dnstap endpoint: tls: failed to verify certificate");
+  await_told(": tls: failed to verify certificate");
   close();
 
   options_.tls = std::make_shared<TlsContexts>(TlsStream::trusting_context());
@@ -450,6 +451,7 @@ TEST_F(TapTest, OneThatNeverReadsCostsMessages) {
 }
 
 TEST_F(TapTest, OneThatComesBackIsTold) {
+  options_.timings.retry_most = milliseconds(60'000);
   at_path();
   start();
   await_told("No connection to dnstap endpoint: dial unix " + options_.path +
@@ -480,12 +482,64 @@ TEST_F(TapTest, OneThatSpeaksSomethingElseIsLeft) {
   collector.listen_at(options_.path);
   start();
   collector.accept();  // and says nothing
-  await_told("No connection to dnstap endpoint: Connection timed out");
+  await_told("No connection to dnstap endpoint: unix " + options_.path + ": Connection timed out");
   collector.accept();
   see(1);
   options_.timings.connect = milliseconds(60'000);
   close();
   EXPECT_EQ(tap_->sent(), 0u);
+}
+
+TEST_F(TapTest, OneThatIsNoCollectorIsNamed) {
+  const std::string refused = "No connection to dnstap endpoint: unix ";
+  const std::pair<std::string, const char*> all[] = {
+      {"HTTP/1.1 400 Bad Request\r\n\r\n", "the collector does not speak dnstap"},
+      {"\0\0\0\0\0\0\0\xF\0\0\0\1\0\0\0\1\0\0\0\3foo"s, "the collector does not speak dnstap"},
+      {"\0\0\0\0\0\0\0\4\0\0\0\5"s, "the collector wants no more"},  // FINISH
+      {"", "the collector closed the connection"},
+  };
+  at_path();
+  for (const auto& [said, why] : all) {
+    told_->lines.clear();
+    TapCollector collector;
+    collector.listen_at(options_.path);
+    start();
+    collector.accept();
+    collector.say(said);
+    await_told(refused + options_.path + ": " + why);
+    collector.hang_up();
+    close();
+  }
+}
+
+// Also when it is welcomed each time.
+TEST_F(TapTest, OneThatBreaksOffIsToldOnce) {
+  options_.timings.retry_most = milliseconds(60'000);
+  at_path();
+  TapCollector collector;
+  collector.listen_at(options_.path);
+  start();
+  for (int i = 0; i < 4; ++i) {
+    collector.welcome();
+    collector.hang_up();
+  }
+  await_told("No connection to dnstap endpoint: unix " + options_.path + ": ");
+  close();
+  EXPECT_EQ(told_->lines.size(), 1u);
+}
+
+TEST_F(TapTest, OneThatWorkedForAWhileIsToldAgain) {
+  options_.timings.retry_most = milliseconds(1);
+  at_path();
+  TapCollector collector;
+  collector.listen_at(options_.path);
+  start();
+  for (std::size_t i = 1; i <= 2; ++i) {
+    collector.welcome();
+    std::this_thread::sleep_for(milliseconds(3));  // its while
+    collector.hang_up();
+    await_told("the collector closed the connection", i);
+  }
 }
 
 TEST_F(TapTest, ItEndsWhoeverIsThere) {
