@@ -147,6 +147,7 @@ void Exchange::ask_for(const Exchange& outer, const OtherQuestion& question) {
   static_cast<ExchangeFacts&>(*this) = outer;
   upstream_options = question.upstream_options;
   ++depth;
+  ++others;
   stage = 0;
   filter_count = 0;
   limit = kMaxMessageSize;
@@ -172,7 +173,7 @@ void Exchange::ask_for(const Exchange& outer, const OtherQuestion& question) {
 
 Verdict Exchange::run_other(unsigned from, const OtherQuestion& question,
                             Continuation& then) noexcept {
-  if (depth == kMaxDepth) {
+  if (depth == kMaxDepth || others == kMaxOthers) {
     fail(Rcode::ServFail, kTooDeep);
     return Verdict::Answered;
   }
@@ -188,6 +189,7 @@ Verdict Exchange::run_other(unsigned from, const OtherQuestion& question,
   }
   if (verdict == Verdict::Answered) verdict = inner.run_filters();
   if (verdict == Verdict::Deferred) return verdict;  // this may be gone
+  others = inner.others;
   return then.resume(*this, inner, verdict == Verdict::Drop ? Outcome::Dropped : inner.outcome());
 }
 
@@ -215,6 +217,7 @@ void Exchange::run_owned(std::unique_ptr<Exchange> exchange, Work work) noexcept
 void Exchange::conclude(std::unique_ptr<Exchange> exchange, Outcome outcome) noexcept {
   Exchange& e = *exchange;
   if (e.outer_ != nullptr) {
+    e.outer_->others = e.others;
     return run_owned(std::move(e.outer_),
                      [&](Exchange& outer) { return e.then_->resume(outer, e, outcome); });
   }

@@ -123,6 +123,7 @@ struct ExchangeFacts {
   };
   std::array<Filter, kMaxFilters> filters;  // those that have yet to act; the last one is next
   std::uint8_t filter_count = 0;
+  std::uint8_t others = 0;  // questions asked so far for the client's, see kMaxOthers
 };
 
 // Another question that is asked on behalf of one.
@@ -145,6 +146,8 @@ class Exchange final : public ExchangeFacts {
  public:
   // Questions that are asked for questions; a circle of them ends there.
   static constexpr unsigned kMaxDepth = 8;
+  // All of them, whatever asked whom: each may follow aliases that upstreams make up.
+  static constexpr unsigned kMaxOthers = 32;
 
   Exchange();
   ~Exchange();
@@ -217,7 +220,7 @@ class Exchange final : public ExchangeFacts {
   // `then` must not refer to anything that ends with the batch. `inner` and its answer hold until
   // `then` returns or asks again; take_answer() takes it over. Its verdict is about `outer`; Next:
   // it goes on to the stages behind its own. Returns that verdict, or Deferred; return what it
-  // returns. Beyond kMaxDepth the answer is SERVFAIL and `then` is not called.
+  // returns. Beyond kMaxDepth and kMaxOthers the answer is SERVFAIL and `then` is not called.
   template <class Then>
   [[nodiscard]] Verdict run_from(unsigned from, NameView name, RRType type, Then then) noexcept;
   // The same of one that differs in more than that.

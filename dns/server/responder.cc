@@ -194,6 +194,7 @@ std::size_t respond(Exchange& exchange, const ListenerRoutes& routes,
     return end_at_gate(exchange, routes, gate, out, limit);
   }
   exchange.filter_count = 0;
+  exchange.others = 0;
   const std::size_t size_limit = exchange.transport == Transport::Udp
                                      ? std::min(limit, udp_limit(query, kDefaultUdpSize))
                                      : limit;

@@ -93,6 +93,7 @@ std::map<std::string, std::string> limits() {
       {"kTcpOutputHigh", text(dns::kTcpOutputHigh)},
       {"kTcpOutputMost", text(dns::kTcpOutputMost)},
       {"kTcpInFlight", text(dns::kTcpInFlight)},
+      {"Exchange::kMaxOthers", text(dns::Exchange::kMaxOthers)},
       {"kTlsHandshake", text(dns::kTlsHandshake)},
       {"TlsStream::kHelloMost", text(dns::TlsStream::kHelloMost)},
       {"kTlsIdle", text(dns::kTlsIdle)},

@@ -519,6 +519,35 @@ TEST_F(ExchangeTest, QuestionsAskForQuestionsEightDeep) {
   EXPECT_EQ(later->rcode, static_cast<unsigned>(Rcode::ServFail));
 }
 
+// Two for each, eight deep, would be 510.
+TEST_F(ExchangeTest, QuestionsThatMultiplyEnd) {
+  int asked = 0;
+  stage([&](Exchange& exchange) {
+    ++asked;
+    return exchange.run_from(
+        0, exchange.query.name(), RRType::A, [](Exchange& outer, Exchange&, Outcome) {
+          return outer.run_from(0, outer.query.name(), RRType::AAAA,
+                                [](Exchange& last, Exchange& inner, Outcome) {
+                                  last.fail(inner.answer.rcode, inner.answer.error);
+                                  return Verdict::Answered;
+                                });
+        });
+  });
+  const auto answer = ask({.qname = "many.test", .edns = true});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(asked, 1 + static_cast<int>(Exchange::kMaxOthers));
+  EXPECT_EQ(answer->rcode, static_cast<unsigned>(Rcode::ServFail));
+  // The same, all of them deferred; and the next client begins anew.
+  asked = 0;
+  route_->stages.insert(route_->stages.begin(),
+                        std::make_shared<ScriptedStage>([](Exchange& exchange) {
+                          go_on(exchange.defer());
+                          return Verdict::Deferred;
+                        }));
+  ASSERT_TRUE(ask({.qname = "many.test", .edns = true}));
+  EXPECT_EQ(asked, 1 + static_cast<int>(Exchange::kMaxOthers));
+}
+
 // --- filters ---
 
 class FilterTest : public ExchangeTest {
