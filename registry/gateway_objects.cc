@@ -77,12 +77,16 @@ std::size_t extra(const VirtualService& service) noexcept {
   }
   return sum;
 }
-std::size_t extra(const Gateway& gateway) noexcept {
-  std::size_t sum = octets(gateway.targets) + octets(gateway.status) + octets(gateway.spec);
-  for (const Listener& listener : gateway.listeners) {
+std::size_t octets(const std::vector<Listener>& listeners) noexcept {
+  std::size_t sum = 0;
+  for (const Listener& listener : listeners) {
     sum += sizeof listener + listener.hostname.size() + octets(listener.kinds);
   }
   return sum;
+}
+std::size_t extra(const Gateway& gateway) noexcept {
+  return octets(gateway.targets) + octets(gateway.status) + octets(gateway.spec) +
+         octets(gateway.listeners);
 }
 std::size_t extra(const Route& route) noexcept {
   std::size_t sum = octets(route.hostnames);
@@ -126,7 +130,7 @@ std::size_t octets_of(const Object& object) noexcept {
       }
       return sum + octets(ingress.targets) + octets(ingress.status);
     }
-    case Kind::ListenerSet: return sum;
+    case Kind::ListenerSet: return sum + octets(as<ListenerSet>(object).listeners);
   }
   return sum;
 }

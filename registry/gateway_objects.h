@@ -227,7 +227,8 @@ struct Route final : Object {
 struct ListenerSet final : Object {
   static constexpr Kind kKind = Kind::ListenerSet;
   ListenerSet() : Object(kKind) {}
-  ObjectKey gateway;  // spec.parentRef
+  ObjectKey gateway;                // spec.parentRef
+  std::vector<Listener> listeners;  // only to tell whose host it would be
 };
 
 // The object as what its kind says it is.

@@ -1,8 +1,11 @@
 #include "registry/model.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <ctime>
 #include <functional>
+#include <limits>
 #include <string_view>
 
 #include "registry/kind.h"
@@ -28,6 +31,30 @@ std::size_t hash_of(std::string_view ns_text, std::string_view name) noexcept {
   const std::size_t ns = hash(ns_text);
   // As boost::hash_combine: a/b and b/a must not collide.
   return hash(name) ^ (ns + 0x9e3779b97f4a7c15ULL + (ns << 6) + (ns >> 2));
+}
+
+Created parse_created(std::string_view text) noexcept {
+  // An API server writes 2006-01-02T15:04:05Z, and so do those who copy from it.
+  constexpr std::size_t kSize = 20;
+  std::array<char, kSize + 1> copy{};
+  if (text.size() != kSize || text.back() != 'Z') return 0;
+  std::copy(text.begin(), text.end(), copy.begin());
+  std::tm parts{};
+  const char* const end = ::strptime(copy.data(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (end == nullptr || *end != 'Z') return 0;
+  const std::int64_t seconds = ::timegm(&parts);
+  return seconds > 0 && seconds <= std::numeric_limits<Created>::max()
+             ? static_cast<Created>(seconds)
+             : 0;
+}
+
+std::string created_text(Created created) {
+  if (created == 0) return "";
+  const std::time_t seconds = created;
+  std::tm parts{};
+  if (::gmtime_r(&seconds, &parts) == nullptr) return "";
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 const char* to_string(Protocol protocol) noexcept {

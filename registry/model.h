@@ -74,6 +74,14 @@ inline constexpr Protocol kLastOf<Protocol> = Protocol::Sctp;
 template <>
 inline constexpr ServiceType kLastOf<ServiceType> = ServiceType::ExternalName;
 
+// metadata.creationTimestamp in seconds since 1970, UTC; 0: nobody says, as in manifests that
+// people write.
+using Created = std::uint32_t;
+// Of a time as RFC 3339 has it; 0 when it is none, or is not within the years 1970 to 2105.
+[[nodiscard]] Created parse_created(std::string_view text) noexcept;
+// `2026-01-31T12:00:00Z`; empty for 0.
+[[nodiscard]] std::string created_text(Created created);
+
 // core/v1 ServicePort. `target_port` is a number, or the name of a container port, or both empty
 // (then it equals `port`).
 struct ServicePort {
@@ -90,16 +98,29 @@ struct ServicePort {
   }
 };
 
-// What few Services have: names outside the cluster (registry/gateways). Hosts and names in small
-// letters, without trailing dot.
+// ServicePort.appProtocol of one port: few have it.
+struct AppProtocol {
+  std::uint16_t port = 0;
+  Protocol protocol = Protocol::Tcp;
+  std::string name;  // as written
+  friend bool operator==(const AppProtocol&, const AppProtocol&) = default;
+  static auto members(auto& self) { return std::tie(self.port, self.protocol, self.name); }
+};
+// Octets of one that is kept: what Kubernetes lets it have, a DNS subdomain, '/' and a name.
+inline constexpr std::size_t kMaxAppProtocol = 253 + 1 + 63;
+
+// What few Services have: names outside the cluster, and what gateways are told of their ports
+// (registry/gateways). Hosts and names in small letters, without trailing dot.
 struct ServiceDetail {
   std::vector<std::string> hosts;     // annotation …/hostname of external-dns
   std::vector<IpAddress> target_ips;  // annotation …/target
   std::vector<std::string> target_names;
   std::vector<std::string> balancer_names;  // status.loadBalancer.ingress[].hostname
+  std::vector<AppProtocol> app_protocols{};
   friend bool operator==(const ServiceDetail&, const ServiceDetail&) = default;
   static auto members(auto& self) {
-    return std::tie(self.hosts, self.target_ips, self.target_names, self.balancer_names);
+    return std::tie(self.hosts, self.target_ips, self.target_names, self.balancer_names,
+                    self.app_protocols);
   }
 };
 
@@ -126,6 +147,7 @@ struct Service {
   ServiceType type = ServiceType::ClusterIP;
   bool headless = false;  // clusterIP: None
   bool publish_not_ready_addresses = false;
+  Created created{};
   std::vector<IpAddress> cluster_ips;  // empty when headless or ExternalName; at most one a family
   std::vector<ServicePort> ports;
   std::string external_name;  // ExternalName only; without trailing dot
@@ -137,8 +159,8 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
   static auto members(auto& self) {
     return std::tie(self.key, self.type, self.headless, self.publish_not_ready_addresses,
-                    self.cluster_ips, self.ports, self.external_name, self.labels, self.selector,
-                    self.external_ips, self.load_balancer_ips, self.detail);
+                    self.created, self.cluster_ips, self.ports, self.external_name, self.labels,
+                    self.selector, self.external_ips, self.load_balancer_ips, self.detail);
   }
 };
 
@@ -276,13 +298,14 @@ struct ContainerPort {
 // What only gateways and `explain` want to know of a pod; pods of one template share one.
 struct PodDetail {
   bool ready = true;
+  Created created{};
   std::vector<IpAddress> host_ips;     // of its node
   std::vector<ContainerPort> ports;    // those with names
   std::vector<std::uint16_t> numbers;  // all that its containers declare
   std::string owner{};                 // `Deployment web`: who made it, where nobody wrote it
   friend bool operator==(const PodDetail&, const PodDetail&) = default;
   static auto members(auto& self) {
-    return std::tie(self.ready, self.host_ips, self.ports, self.numbers, self.owner);
+    return std::tie(self.ready, self.created, self.host_ips, self.ports, self.numbers, self.owner);
   }
 };
 

@@ -260,11 +260,14 @@ class Builder {
   void add(const gw::Object& object, std::string role, std::string detail) {
     const gw::KindNames names = gw::names_of(object.kind);
     put({std::string(names.kind), std::string(names.group), object.key, std::move(role),
-         std::move(detail), source_of(object)});
+         std::move(detail), source_of(object), object.created});
   }
   void add(const Service& service, std::string role, std::string detail) {
     put({"Service", "", service.key, std::move(role), std::move(detail),
-         source_of("Service", service.key)});
+         source_of("Service", service.key), registry::created_text(service.created)});
+  }
+  static std::string created_of(const Pod& pod) {
+    return pod.detail ? registry::created_text(pod.detail->created) : "";
   }
   void put(ExplainedObject object) {
     const auto same = [&](const ExplainedObject& other) {
@@ -464,7 +467,7 @@ class Builder {
       put({"Pod", "", pod.key, "pod",
            std::string(gw::ClusterIndex::is_ready(pod) ? "ready" : "not ready") +
                (pod.ips.empty() ? "" : ", " + addresses_text(pod.ips)),
-           source_of("Pod", pod.key, made)});
+           source_of("Pod", pod.key, made), created_of(pod)});
     }
   }
 
@@ -492,7 +495,7 @@ class Builder {
         put({"Pod", "", pod->key, "pod",
              std::string(gw::ClusterIndex::is_ready(*pod) ? "ready" : "not ready") + ", " +
                  addresses_text(pod->ips),
-             source_of("Pod", pod->key, "api")});
+             source_of("Pod", pod->key, "api"), created_of(*pod)});
       }
     }
   }
@@ -850,8 +853,12 @@ class Builder {
 
   static std::vector<std::string> listeners_for(const gw::Gateway& gateway,
                                                 const std::string& name) {
+    return listeners_for(gateway.listeners, name);
+  }
+  static std::vector<std::string> listeners_for(const std::vector<gw::Listener>& listeners,
+                                                const std::string& name) {
     std::vector<std::string> details;
-    for (const gw::Listener& listener : gateway.listeners) {
+    for (const gw::Listener& listener : listeners) {
       const std::string host = listener.hostname.empty() ? "*" : listener.hostname;
       if (!gw::covers(host, name)) continue;
       details.push_back("listener " + listener.name + ": " + host + ", port " +
@@ -863,6 +870,12 @@ class Builder {
   void gateway_api(const std::string& name,
                    const std::map<ObjectKey, Candidates<gw::Route>>& routes) {
     if (!cluster_.settings.plan.reads(gw::SourceKind::GatewayApi)) return;
+    store_.gateways().each<gw::ListenerSet>([&](const gw::ListenerSet& set) {
+      const std::vector<std::string> details = listeners_for(set.listeners, name);
+      if (details.empty()) return;
+      section_ = result_.objects.size();
+      add(set, "accepts", joined(details, "; ") + "; it is not read");
+    });
     store_.gateways().each<gw::Gateway>([&](const gw::Gateway& gateway) {
       if (!gw::counts(gateway, cluster_.settings.plan)) return;
       const std::vector<std::string> details = listeners_for(gateway, name);

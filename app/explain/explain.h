@@ -59,7 +59,8 @@ struct ExplainedObject {
   std::string
       role;  // accepts, routes, rival, address, destination, policy, slice, pod, entry, scope
   std::string detail;
-  std::string source;  // file:line, or `api`
+  std::string source;     // file:line, or `api`
+  std::string created{};  // metadata.creationTimestamp (RFC 3339); empty: not known
 };
 
 struct Explanation {

@@ -35,7 +35,7 @@ json::object object_value(const ExplainedObject& object) {
   return {{"kind", json_text(object.kind)},        {"group", json_text(object.group)},
           {"namespace", json_text(object.key.ns)}, {"name", json_text(object.key.name)},
           {"role", json_text(object.role)},        {"detail", json_text(object.detail)},
-          {"source", json_text(object.source)}};
+          {"source", json_text(object.source)},    {"created", json_text_or_null(object.created)}};
 }
 
 // Escape sequences of terminals (ECMA-48), or nothing.
@@ -83,6 +83,22 @@ std::vector<std::size_t> depths_of(const std::vector<ExplainedObject>& objects) 
 
 std::string name_text(const std::string& kind, const registry::ObjectKey& key) {
   return printable(kind + " " + (key.ns.empty() ? "" : key.ns + "/") + key.name);
+}
+
+// `, 3 d old`; nothing when it is not known. The unit is the largest of which there are two.
+std::string age_text(const std::string& created, std::chrono::system_clock::time_point now) {
+  const registry::Created then = registry::parse_created(created);
+  if (then == 0) return "";
+  const std::int64_t age = std::chrono::system_clock::to_time_t(now) - std::int64_t{then};
+  if (age < 0) return "";
+  constexpr std::int64_t kMinute = 60;
+  constexpr std::int64_t kHour = 60 * kMinute;
+  constexpr std::int64_t kDay = 24 * kHour;
+  const auto [unit, name] = age >= 2 * kDay      ? std::pair{kDay, " d"}
+                            : age >= 2 * kHour   ? std::pair{kHour, " h"}
+                            : age >= 2 * kMinute ? std::pair{kMinute, " min"}
+                                                 : std::pair{std::int64_t{1}, " s"};
+  return ", " + std::to_string(age / unit) + name + " old";
 }
 
 }  // namespace
@@ -169,12 +185,16 @@ Explanation explanation_from(const json::value& value) {
   }
   for (const json::value& each : object.at("objects").as_array()) {
     const json::object& known = each.as_object();
-    result.objects.push_back({text(known, "kind"),
-                              text(known, "group"),
-                              {text(known, "namespace"), text(known, "name")},
-                              text(known, "role"),
-                              text(known, "detail"),
-                              text(known, "source")});
+    result.objects.push_back(
+        {text(known, "kind"),
+         text(known, "group"),
+         {text(known, "namespace"), text(known, "name")},
+         text(known, "role"),
+         text(known, "detail"),
+         text(known, "source"),
+         known.if_contains("created") == nullptr || known.at("created").is_null()
+             ? ""
+             : text(known, "created")});
   }
   for (const json::value& each : object.at("problems").as_array()) {
     const json::object& problem = each.as_object();
@@ -195,7 +215,8 @@ Explanation explanation_from(const json::value& value) {
   return result;
 }
 
-std::string explanation_text(const Explanation& explanation, bool colour) {
+std::string explanation_text(const Explanation& explanation, bool colour,
+                             std::chrono::system_clock::time_point now) {
   const Paint paint(colour);
   const ExplainRequest& request = explanation.request;
   std::string text =
@@ -224,7 +245,8 @@ std::string explanation_text(const Explanation& explanation, bool colour) {
     }
     text += branch + name_text(objects[i].kind, objects[i].key) + " " +
             paint.faint("(" + printable(objects[i].role) + ")") + " " +
-            printable(objects[i].detail) + paint.faint("  " + printable(objects[i].source)) + "\n";
+            printable(objects[i].detail) + age_text(objects[i].created, now) +
+            paint.faint("  " + printable(objects[i].source)) + "\n";
   }
   const ExplainedAnswer& answer = explanation.answer;
   text += "answer: " + paint.good(answer.rcode == "NOERROR", printable(answer.rcode));

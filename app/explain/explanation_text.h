@@ -1,6 +1,7 @@
 // Explanations for people and for programs.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include <boost/json/object.hpp>
@@ -18,7 +19,10 @@ namespace clusterdns::app {
                                                 const registry::gateways::Place& place = {});
 // What explanation_value() was made of. Throws std::exception when it was not.
 [[nodiscard]] Explanation explanation_from(const boost::json::value& value);
-// The chain as a tree, the answer, the problems with what to do.
-[[nodiscard]] std::string explanation_text(const Explanation& explanation, bool colour);
+// The chain as a tree, the answer, the problems with what to do. `now`: by which objects have an
+// age.
+[[nodiscard]] std::string explanation_text(
+    const Explanation& explanation, bool colour,
+    std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
 
 }  // namespace clusterdns::app

@@ -49,7 +49,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
   return found ? std::optional<std::string>(*found) : std::nullopt;
 }
 
-// The protocol that Istio reads out of a port's name; empty: it looks at the traffic.
+// The protocol that Istio reads out of a port's name or appProtocol; empty: it looks at the
+// traffic.
 std::string_view protocol_of(std::string_view port_name) {
   static constexpr std::array<std::string_view, 12> kKnown = {
       "http",     "http2", "https", "tcp",   "tls", "grpc",
@@ -61,6 +62,26 @@ std::string_view protocol_of(std::string_view port_name) {
     if (begins && known.size() > found.size()) found = known;
   }
   return found;
+}
+
+const AppProtocol* app_protocol_of(const Service& service, const ServicePort& port) {
+  if (!service.detail) return nullptr;
+  for (const AppProtocol& each : service.detail->app_protocols) {
+    if (each.port == port.port && each.protocol == port.protocol) return &each;
+  }
+  return nullptr;
+}
+
+// What Istio takes a port for: appProtocol goes before the name. Kubernetes has words of its own
+// for HTTP/2 and WebSocket.
+std::string_view protocol_of(const AppProtocol* written, const ServicePort& port) {
+  if (written == nullptr) return protocol_of(port.name);
+  if (written->name == "kubernetes.io/h2c") return "http2";
+  if (written->name == "kubernetes.io/ws") return "http";
+  if (written->name == "kubernetes.io/wss") return "https";
+  std::string lower = written->name;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return protocol_of(lower);
 }
 
 bool fits(RuleType rule, std::string_view protocol) {
@@ -931,15 +952,19 @@ class Checker {
       port = &service.ports.front();
     }
     if (port == nullptr) return;
-    const std::string_view protocol = protocol_of(port->name);
+    const AppProtocol* const written = app_protocol_of(service, *port);
+    const std::string_view protocol = protocol_of(written, *port);
     if (fits(rule.type, protocol)) return;
+    const std::string type = to_string(rule.type);
     once("protocol-name", Severity::Warning,
-         std::string(rule.type == RuleType::Http ? "an '" : "a '") + to_string(rule.type) +
-             "' rule leads to port " + std::to_string(port->port) + " of Service " +
-             text_of(service.key) + ", which Istio takes for " + std::string(protocol) +
-             " by its name '" + port->name + "'",
-         std::string("Name the port '") + to_string(rule.type) + "' or '" + to_string(rule.type) +
-             "-…', or write the rule under another word");
+         (rule.type == RuleType::Http ? "an '" : "a '") + type + "' rule leads to port " +
+             std::to_string(port->port) + " of Service " + text_of(service.key) +
+             ", which Istio takes for " + std::string(protocol) +
+             (written != nullptr ? " by its appProtocol '" + written->name + "'"
+                                 : " by its name '" + port->name + "'"),
+         (written != nullptr ? "Give the port the appProtocol '" + type + "'"
+                             : "Name the port '" + type + "' or '" + type + "-…'") +
+             ", or write the rule under another word");
   }
 
   template <typename Once>

@@ -138,7 +138,8 @@ struct PartialObject {
   std::string hostnames{}, targets{};
   bool older_hostnames = false, older_targets = false;
   ServiceDetail service{};
-  PodDetail pod{false, {}, {}, {}, {}};
+  PodDetail pod{false, {}, {}, {}, {}, {}};
+  Created created{};
 
   template <class T>
   [[nodiscard]] T& body() {
@@ -176,7 +177,7 @@ struct RawPort {
   std::int64_t port = 0;
   // Of Services.
   std::int64_t target_port = 0, node_port = 0;
-  std::string_view target_port_name{};
+  std::string_view target_port_name{}, app_protocol{};
 };
 // The first three fields, which ServicePort and EndpointPort have alike in protobuf.
 void read_port_field(ProtoReader& field, RawPort& port);

@@ -77,6 +77,7 @@ bool read_json(std::span<const std::uint8_t> data, PartialObject& to) {
     object.key.name = text_at(*metadata, "name");
     object.key.ns = text_at(*metadata, "namespace");
     object.resource_version = text_at(*metadata, "resourceVersion");
+    to.created = parse_created(text_at(*metadata, "creationTimestamp"));
     object.terminating = !text_at(*metadata, "deletionTimestamp").empty();
     if (const json::object* const map = object_at(*metadata, "labels")) {
       for (const auto& label : *map) {

@@ -130,6 +130,7 @@ void finish(PartialObject& to) {
   pod.key = to.object.key;
   pod.labels = std::move(to.labels);
   if (!to.options.gateways) return;
+  to.pod.created = to.created;
   trim(to.pod);
   pod.detail = share_detail(std::move(to.pod));
 }

@@ -3,12 +3,25 @@
 // (meta/v1). Protobuf never gives a number a new meaning.
 #include "registry/kubernetes/protobuf.h"
 
+#include <limits>
+
 #include "registry/kubernetes/api_object.h"
 
 namespace clusterdns::registry::kubernetes {
 namespace {
 
 using Octets = std::span<const std::uint8_t>;
+
+// meta/v1 Time: seconds 1.
+Created read_time(Octets data) {
+  std::uint64_t seconds = 0;
+  ProtoReader r(data);
+  while (r.next()) {
+    if (r.field() == 1) seconds = r.value();
+  }
+  const bool fits = seconds <= std::numeric_limits<Created>::max();
+  return r.ok() && fits ? static_cast<Created>(seconds) : Created{};
+}
 
 bool read_metadata(Octets data, PartialObject& to) {
   ProtoReader r(data);
@@ -17,6 +30,7 @@ bool read_metadata(Octets data, PartialObject& to) {
       case 1: to.object.key.name = r.text(); break;
       case 3: to.object.key.ns = r.text(); break;
       case 6: to.object.resource_version = r.text(); break;
+      case 8: to.created = read_time(r.bytes()); break;
       case 9: to.object.terminating = true; break;
       case 11:
       case 12: {

@@ -31,6 +31,8 @@ void add_port(const parts::RawPort& raw, PartialObject& to) {
     port.target_port = static_cast<std::uint16_t>(raw.target_port);
   if (is_port_name(raw.target_port_name)) port.target_port_name = raw.target_port_name;
   if (is_port_number(raw.node_port)) port.node_port = static_cast<std::uint16_t>(raw.node_port);
+  if (raw.app_protocol.empty() || raw.app_protocol.size() > kMaxAppProtocol) return;
+  to.service.app_protocols.push_back({port.port, port.protocol, std::string(raw.app_protocol)});
 }
 
 void put_together(const RawService& raw, PartialObject& to) {
@@ -92,6 +94,7 @@ bool read_port(Octets data, PartialObject& to) {
     parts::read_port_field(r, port);
     if (r.field() == 4 && !read_target_port(r.bytes(), port)) return false;
     if (r.field() == 5) port.node_port = static_cast<std::int64_t>(r.value());
+    if (r.field() == 6) port.app_protocol = r.text();
   }
   if (r.ok()) add_port(port, to);
   return r.ok();
@@ -160,6 +163,7 @@ void read_ports(const json::object& spec, PartialObject& to) {
     port.target_port = number_at(from, "targetPort");
     port.target_port_name = text_at(from, "targetPort");
     port.node_port = number_at(from, "nodePort");
+    port.app_protocol = text_at(from, "appProtocol");
     add_port(port, to);
   });
 }
@@ -215,6 +219,7 @@ void finish(PartialObject& to) {
   service.key = to.object.key;
   service.labels = std::move(to.labels);
   normalize(service.selector);
+  if (to.options.gateways) service.created = to.created;
   ServiceDetail& detail = to.service;
   for (const std::string_view part : gateways::split_list(to.hostnames)) {
     if (auto host = gateways::parse_host(part)) {

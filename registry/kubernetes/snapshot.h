@@ -15,7 +15,7 @@ namespace clusterdns::registry::kubernetes {
 
 // A version number, the time, whose state it is, the objects, and a checksum over all of it.
 // Numbers are varints or little endian: the format is for the machine that wrote it.
-inline constexpr std::uint32_t kSnapshotVersion = 3;
+inline constexpr std::uint32_t kSnapshotVersion = 4;
 // Octets of a snapshot file that is read. A cluster of 100,000 endpoints takes a hundredth.
 inline constexpr std::size_t kMaxSnapshotSize = std::size_t{256} * 1024 * 1024;
 

@@ -93,6 +93,7 @@ PlannedPod plan_listed(const PodManifest& manifest) {
   pod.order_name = manifest.object.key.name;
   PodDetail detail;
   detail.ready = manifest.ready;
+  detail.created = manifest.created;
   detail.host_ips = manifest.host_ips;
   detail.ports = manifest.spec.named_ports;
   detail.numbers = manifest.spec.numbers;

@@ -430,12 +430,9 @@ void read_allowed_routes(const Field& field, gateways::Listener& listener) {
   }
 }
 
-std::shared_ptr<gateways::Gateway> read_gateway(const Field& object) {
-  auto gateway = std::make_shared<gateways::Gateway>();
-  const Field metadata = object["metadata"];
-  const Field spec = object["spec"];
-  gateway->class_name = spec["gatewayClassName"].text_or("");
-  for (const Field& element : spec["listeners"].elements()) {
+std::vector<gateways::Listener> read_listeners(const Field& field) {
+  std::vector<gateways::Listener> listeners;
+  for (const Field& element : field.elements()) {
     gateways::Listener listener;
     listener.name = element["name"].text_or("");
     const Field hostname = element["hostname"];
@@ -445,8 +442,17 @@ std::shared_ptr<gateways::Gateway> read_gateway(const Field& object) {
     listener.port = read_port(element["port"]);
     listener.protocol = upper(element["protocol"].text_or(""));
     read_allowed_routes(element["allowedRoutes"], listener);
-    gateway->listeners.push_back(std::move(listener));
+    listeners.push_back(std::move(listener));
   }
+  return listeners;
+}
+
+std::shared_ptr<gateways::Gateway> read_gateway(const Field& object) {
+  auto gateway = std::make_shared<gateways::Gateway>();
+  const Field metadata = object["metadata"];
+  const Field spec = object["spec"];
+  gateway->class_name = spec["gatewayClassName"].text_or("");
+  gateway->listeners = read_listeners(spec["listeners"]);
   gateway->targets = read_targets(metadata);
   gateway->spec = read_gateway_addresses(spec["addresses"]);
   gateway->status = read_gateway_addresses(object["status"]["addresses"]);
@@ -507,6 +513,7 @@ std::shared_ptr<gateways::ListenerSet> read_listener_set(const Field& object) {
   const Field parent = object["spec"]["parentRef"];
   set->gateway = {parent["namespace"].text_or(object["metadata"]["namespace"].text_or("default")),
                   parent["name"].text_or("")};
+  set->listeners = read_listeners(object["spec"]["listeners"]);
   return set;
 }
 

@@ -284,6 +284,17 @@ std::vector<ServicePort> read_service_ports(const Field& field) {
   return ports;
 }
 
+std::vector<AppProtocol> read_app_protocols(const Field& ports) {
+  std::vector<AppProtocol> protocols;
+  for (const Field& element : ports.elements()) {
+    std::string name = element["appProtocol"].text_or("");
+    if (name.empty() || name.size() > kMaxAppProtocol) continue;
+    protocols.push_back(
+        {element["port"].port().value_or(0), element["protocol"].protocol(), std::move(name)});
+  }
+  return protocols;
+}
+
 std::vector<IpFamily> read_ip_families(const Field& field) {
   std::vector<IpFamily> families;
   for (const Field& element : field.elements()) {
@@ -389,6 +400,7 @@ ServiceManifest read_service(const Field& object) {
   const Field spec = object["spec"].only(kServiceSpec);
   service.key = read_key(metadata, is_dns_label, kDnsLabelRule);
   service.labels = metadata["labels"].labels();
+  service.created = parse_created(metadata["creationTimestamp"].text_or(""));
   service.type = read_service_type(spec["type"]);
   service.selector = spec["selector"].labels();
   service.publish_not_ready_addresses = spec["publishNotReadyAddresses"].boolean_or(false);
@@ -419,6 +431,7 @@ ServiceManifest read_service(const Field& object) {
   gateways::Targets targets = read_targets(metadata);
   detail.target_ips = std::move(targets.addresses);
   detail.target_names = std::move(targets.names);
+  detail.app_protocols = read_app_protocols(spec["ports"]);
   if (detail != ServiceDetail{}) service.detail = share_detail(std::move(detail));
   trim(service);
   return manifest;
@@ -674,6 +687,7 @@ PodManifest read_pod(const Field& object) {
   manifest.terminated = phase == "Succeeded" || phase == "Failed";
   manifest.lost = phase == "Unknown";
   manifest.terminating = metadata["deletionTimestamp"].is_set();
+  manifest.created = parse_created(metadata["creationTimestamp"].text_or(""));
   return manifest;
 }
 

@@ -69,6 +69,7 @@ struct PodManifest {
   OwnerReference owner;  // empty: no workload's
   std::vector<IpAddress> host_ips;
   bool ready = true;
+  Created created{};
   bool terminated = false;   // phase Succeeded or Failed: no longer has its address
   bool terminating = false;  // metadata.deletionTimestamp is set
   bool lost = false;         // status.phase is Unknown

@@ -16,7 +16,7 @@
  *   column?: number, object?: {kind: string, namespace: string | null, name: string}}} Finding */
 /** @typedef {{name: string, type: string, ttl: number, data: string}} DnsRecord */
 /** @typedef {{kind: string, namespace: string, name: string, role: string, detail: string,
- *   source: string}} ChainObject */
+ *   source: string, created?: string | null}} ChainObject */
 /** @typedef {{question: {name: string, type: string, client: string, namespace: string | null},
  *   answer: {rcode: string, stage: string | null, records: DnsRecord[], error: string | null,
  *     upstream: string | null, age_s?: number | null},

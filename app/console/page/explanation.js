@@ -49,15 +49,31 @@ function branch(deep, i) {
   return text;
 }
 
+/**
+ * `, 3 d old`; nothing when it is not known.
+ * @param {string | null | undefined} created
+ * @param {number} now in milliseconds
+ */
+function ageText(created, now) {
+  const age = Math.floor((now - Date.parse(created ?? '')) / 1000);
+  if (!(age >= 0)) return '';
+  /** @type {[number, string]} */
+  const [unit, name] = age >= 2 * 86400 ? [86400, 'd']
+    : age >= 2 * 3600 ? [3600, 'h']
+    : age >= 2 * 60 ? [60, 'min'] : [1, 's'];
+  return `, ${Math.floor(age / unit)} ${name} old`;
+}
+
 /** @param {Explanation} explanation */
-export function explanationText(explanation) {
+export function explanationText(explanation, now = Date.now()) {
   const { question, answer, tried, objects, problems } = explanation;
   const lines = [`${printable(question.name)} ${question.type}`];
   if (question.namespace !== null) lines.push(`  as from a pod in namespace ${question.namespace}`);
   for (const one of tried) lines.push(`  tried ${printable(one.name)}: ${one.rcode}`);
   const deep = depths(objects);
   objects.forEach((object, i) => lines.push(
-    `${branch(deep, i)}${nameText(object)} (${object.role}) ${printable(object.detail)}  ${printable(object.source)}`));
+    `${branch(deep, i)}${nameText(object)} (${object.role}) ${printable(object.detail)}${ageText(object.created, now)}`
+      + `  ${printable(object.source)}`));
   let said = `answer: ${answer.rcode}`;
   if (answer.stage) said += ` by ${answer.stage}`;
   if (answer.upstream) said += `, asked of ${answer.upstream}`;

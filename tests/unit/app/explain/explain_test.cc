@@ -596,7 +596,10 @@ spec:
   rules: [{backendRefs: [{name: web, port: 80}]}]
 )"));
   const std::string not_read = ", attached to ListenerSet default/gw, which is not read";
-  EXPECT_EQ(detail(ask("ls.test"), "rival", "r"), "ls.test" + not_read);
+  const Explanation set = ask("ls.test");
+  EXPECT_EQ(detail(set, "rival", "r"), "ls.test" + not_read);
+  EXPECT_THAT(objects(set), Contains("accepts ListenerSet default/gw"));
+  EXPECT_EQ(detail(set, "accepts", "gw"), "listener ls: ls.test, port 80; it is not read");
   // The Gateway of the same name is another object.
   EXPECT_EQ(detail(ask("a.x.test"), "rival", "r"), "a.x.test" + not_read);
 }
@@ -611,6 +614,35 @@ TEST_F(Explain, AWildcardQueryThatIsAnswered) {
   };
   EXPECT_THAT(text("*.example.com"), HasSubstr("the answer is that of one name"));
   EXPECT_THAT(text("*.example.net"), HasSubstr("no wildcard query is answered"));
+}
+
+TEST_F(Explain, ObjectsHaveAnAge) {
+  const auto since = [](const std::string& text, std::string_view what, const std::string& time) {
+    return replaced(text, what, std::string(what) + ", creationTimestamp: \"" + time + "\"");
+  };
+  std::string text =
+      since(std::string(kWildcard), "{name: shop, namespace: team-b", "2026-01-01T00:00:00Z");
+  text = since(text, "{name: my-ingress-gateway, namespace: istio-system", "2026-01-09T22:00:00Z");
+  const std::string gateway =
+      since(std::string(kIngressGateway), "{name: istio-ingressgateway, namespace: istio-system",
+            "2026-01-09T23:58:01Z");
+  serve(documents(gateway, text));
+  const Explanation shop = ask("shop.example.com");
+  const auto now =
+      std::chrono::system_clock::from_time_t(registry::parse_created("2026-01-10T00:00:00Z"));
+  const std::string tree = explanation_text(shop, false, now);
+  EXPECT_THAT(tree, HasSubstr("(routes) shop.example.com, 9 d old  "));
+  EXPECT_THAT(tree, HasSubstr("(accepts) *.example.com, ports 443 80, 2 h old  "));
+  EXPECT_THAT(tree, HasSubstr("https 443, 119 s old  "));
+  EXPECT_THAT(tree, Not(HasSubstr("ready,  old")));
+  const auto value = explanation_value(shop);
+  const auto& objects = value.at("objects").as_array();
+  EXPECT_EQ(objects.at(0).at("created").as_string(), "2026-01-09T22:00:00Z");
+  EXPECT_TRUE(std::any_of(objects.begin(), objects.end(), [](const auto& object) {
+    return object.at("created").is_null();  // nobody says
+  }));
+  const Explanation read = explanation_from(boost::json::value(value));
+  EXPECT_EQ(explanation_text(read, false, now), tree);
 }
 
 TEST_F(Explain, TheNearestNamespace) {

@@ -240,6 +240,42 @@ TEST(Checks, TargetPort) {
   EXPECT_THAT(codes(number), UnorderedElementsAre("target-port Service default/server info"));
 }
 
+// "If both are defined, appProtocol takes precedence over the port name." (Istio, protocol
+// selection)
+TEST(Checks, AppProtocolGoesBeforeThePortsName) {
+  const auto warned = [](const std::string& port, bool http = true) {
+    const std::string text = replaced(kGoodBackend, "ports: [{name: http, port: 8080}]",
+                                      "ports: [{" + port + ", port: 8080}]");
+    const std::string rule = "  http:\n    - match: [{uri: {prefix: /api}}]\n      route";
+    const auto found = findings(http ? text : replaced(text, rule, "  tcp:\n    - route"));
+    for (const Finding& finding : found) {
+      if (finding.code == "protocol-name" && finding.text.find("8080") != std::string::npos) {
+        return finding.text;
+      }
+    }
+    return std::string();
+  };
+  EXPECT_EQ(warned("name: tcp-x, appProtocol: http"), "");
+  EXPECT_EQ(warned("name: tcp-x, appProtocol: HTTP"), "");
+  EXPECT_EQ(warned("name: tcp-x, appProtocol: kubernetes.io/h2c"), "");
+  EXPECT_EQ(warned("name: tcp-x, appProtocol: kubernetes.io/ws"), "");
+  // What Istio does not know it looks at.
+  EXPECT_EQ(warned("name: tcp-x, appProtocol: example.com/own"), "");
+  EXPECT_EQ(
+      warned("name: http, appProtocol: tcp"),
+      "an 'http' rule leads to port 8080 of Service default/server, which Istio takes for tcp "
+      "by its appProtocol 'tcp'");
+  EXPECT_NE(warned("name: http, appProtocol: kubernetes.io/wss"), "");
+  EXPECT_EQ(
+      warned("name: tcp-x"),
+      "an 'http' rule leads to port 8080 of Service default/server, which Istio takes for tcp "
+      "by its name 'tcp-x'");
+  EXPECT_EQ(
+      warned("name: tcp-x, appProtocol: kubernetes.io/h2c", false),
+      "a 'tcp' rule leads to port 8080 of Service default/server, which Istio takes for http2 "
+      "by its appProtocol 'kubernetes.io/h2c'");
+}
+
 std::string external(const std::string& name, const std::string& target) {
   return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name +
          "}\nspec: {type: ExternalName, externalName: " + target + "}\n";

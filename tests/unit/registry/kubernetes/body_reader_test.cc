@@ -40,8 +40,10 @@ std::string frame(const std::string& type, const std::string& object) {
 
 std::string protobuf_service() {
   const std::string metadata = bytes(1, "web") + bytes(3, "default") + bytes(6, "42") +
+                               bytes(8, number(1, 1769860800) + number(2, 0)) +
                                entry(11, "app", "web") + bytes(17, std::string(300, 'm'));
-  const std::string port = bytes(1, "http") + bytes(2, "UDP") + number(3, 80);
+  const std::string port =
+      bytes(1, "http") + bytes(2, "UDP") + number(3, 80) + bytes(6, "kubernetes.io/h2c");
   const std::string spec = bytes(1, port) + bytes(3, "10.96.0.20") + bytes(4, "LoadBalancer") +
                            bytes(5, "192.0.2.1") + bytes(18, "10.96.0.20") + bytes(18, "fd00::20") +
                            number(99, 5);
@@ -50,8 +52,9 @@ std::string protobuf_service() {
 }
 constexpr const char* kJsonService =
     R"({"kind":"Service","metadata":{"name":"web","namespace":"default","resourceVersion":"42",)"
+    R"("creationTimestamp":"2026-01-31T12:00:00Z",)"
     R"("labels":{"app":"web"},"managedFields":[{"x":"}]{"}]},"spec":{"ports":[{"name":"http",)"
-    R"("protocol":"UDP","port":80}],"clusterIP":"10.96.0.20","type":"LoadBalancer",)"
+    R"("protocol":"UDP","port":80,"appProtocol":"kubernetes.io/h2c"}],"clusterIP":"10.96.0.20","type":"LoadBalancer",)"
     R"("externalIPs":["192.0.2.1"],"clusterIPs":["10.96.0.20","fd00::20"]},)"
     R"("status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.9"}]}}})";
 
@@ -89,7 +92,8 @@ ApiObject read(Encoding encoding, const ApiKind& kind, const std::string& text,
 }
 
 TEST(ApiObjectTest, BothEncodingsReadTheSame) {
-  for (const ReadOptions& options : {ReadOptions{}, ReadOptions{true, true, true, true}}) {
+  for (const ReadOptions& options : {ReadOptions{}, ReadOptions{true, true, true, true},
+                                     ReadOptions{true, true, true, true, true}}) {
     const ApiObject a = read(Encoding::Protobuf, kinds::services(), protobuf_service(), options);
     const ApiObject b = read(Encoding::Json, kinds::services(), kJsonService, options);
     EXPECT_EQ(std::get<Service>(a.body), std::get<Service>(b.body));
@@ -104,8 +108,17 @@ TEST(ApiObjectTest, BothEncodingsReadTheSame) {
   }
 }
 
+TEST(ApiObjectTest, TimesOfCreation) {
+  EXPECT_EQ(created_text(parse_created("2026-01-31T12:00:00Z")), "2026-01-31T12:00:00Z");
+  for (const char* const none : {"", "2026-01-31", "2026-01-31T12:00:00", "2026-13-31T12:00:00Z",
+                                 "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "null"}) {
+    EXPECT_EQ(parse_created(none), 0U) << none;
+  }
+  EXPECT_EQ(created_text(0), "");
+}
+
 TEST(ApiObjectTest, WhatIsKept) {
-  const ReadOptions all{true, true, true, true};
+  const ReadOptions all{true, true, true, true, true};
   const auto service =
       std::get<Service>(read(Encoding::Protobuf, kinds::services(), protobuf_service(), all).body);
   EXPECT_EQ(service.type, ServiceType::LoadBalancer);
@@ -115,6 +128,11 @@ TEST(ApiObjectTest, WhatIsKept) {
   EXPECT_EQ(service.ports[0].protocol, Protocol::Udp);
   EXPECT_EQ(service.labels, (Labels{{"app", "web"}}));
   EXPECT_EQ(service.load_balancer_ips.at(0).to_string(), "192.0.2.9");
+  EXPECT_EQ(created_text(service.created), "2026-01-31T12:00:00Z");
+  ASSERT_TRUE(service.detail);
+  ASSERT_EQ(service.detail->app_protocols.size(), 1U);
+  EXPECT_EQ(service.detail->app_protocols[0],
+            (AppProtocol{80, Protocol::Udp, "kubernetes.io/h2c"}));
   const auto slice = std::get<EndpointSlice>(
       read(Encoding::Protobuf, kinds::endpoint_slices(), protobuf_slice(), all).body);
   ASSERT_EQ(slice.endpoints.size(), 2U);

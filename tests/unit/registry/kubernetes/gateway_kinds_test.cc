@@ -65,14 +65,17 @@ TEST_F(GatewayKindsTest, AreKeptByTheirOwnVersions) {
 }
 
 TEST_F(GatewayKindsTest, ServicesAndPodsTellMore) {
-  cluster_.put(kServices, "default/lb", R"({"metadata":{"labels":{"a":"b"},"annotations":{
+  cluster_.put(
+      kServices, "default/lb",
+      R"({"metadata":{"creationTimestamp":"2026-01-31T12:00:00Z","labels":{"a":"b"},"annotations":{
       "external-dns.kubernetes.io/hostname":"ignored.example",
       "external-dns.alpha.kubernetes.io/hostname":"A.example.com., *.b.example",
       "external-dns.alpha.kubernetes.io/target":"192.0.2.7, lb.example"}},
       "spec":{"type":"LoadBalancer","clusterIP":"10.96.0.30","selector":{"app":"web"},
-              "ports":[{"port":80,"targetPort":"http","nodePort":31000},{"name":"x","port":81,"targetPort":8081}]},
+              "ports":[{"port":80,"targetPort":"http","nodePort":31000},{"name":"x","port":81,"targetPort":8081,"appProtocol":"kubernetes.io/h2c"}]},
       "status":{"loadBalancer":{"ingress":[{"hostname":"elb.example."},{"ip":"192.0.2.8"}]}}})");
-  cluster_.put(kPods, "default/p", R"({"metadata":{"labels":{"app":"web"}},
+  cluster_.put(kPods, "default/p",
+               R"({"metadata":{"creationTimestamp":"2026-02-01T00:00:00Z","labels":{"app":"web"}},
       "spec":{"containers":[{"ports":[{"name":"http","containerPort":8080},{"containerPort":9090}]}]},
       "status":{"podIPs":[{"ip":"10.244.0.9"}],"hostIP":"172.18.0.2",
                 "conditions":[{"type":"Ready","status":"True"}]}})");
@@ -89,10 +92,14 @@ TEST_F(GatewayKindsTest, ServicesAndPodsTellMore) {
   EXPECT_EQ(service->ports.at(0).target_port_name, "http");
   EXPECT_EQ(service->ports.at(0).node_port, 31000);
   EXPECT_EQ(service->ports.at(1).target_port, 8081);
+  EXPECT_THAT(service->detail->app_protocols,
+              ElementsAre(AppProtocol{81, Protocol::Tcp, "kubernetes.io/h2c"}));
+  EXPECT_EQ(created_text(service->created), "2026-01-31T12:00:00Z");
   const Pod* const pod = store_.find<Pod>({"default", "p"});
   ASSERT_NE(pod, nullptr);
   ASSERT_TRUE(pod->detail);
   EXPECT_TRUE(pod->detail->ready);
+  EXPECT_EQ(created_text(pod->detail->created), "2026-02-01T00:00:00Z");
   EXPECT_EQ(pod->detail->host_ips.at(0).to_string(), "172.18.0.2");
   EXPECT_THAT(pod->detail->numbers, ElementsAre(8080, 9090));
   EXPECT_THAT(pod->detail->ports, ElementsAre(ContainerPort{"http", Protocol::Tcp, 8080}));
@@ -116,13 +123,16 @@ TEST_F(GatewayKindsTest, PodsThatWeMayNotSeeHoldUpNothing) {
 TEST_F(GatewayKindsTest, WithoutGatewaysNoneOfIt) {
   options_.kinds = {};
   options_.read = {};
-  cluster_.put(kServices, "default/lb", R"({"metadata":{"annotations":{
+  cluster_.put(kServices, "default/lb",
+               R"({"metadata":{"creationTimestamp":"2026-01-31T12:00:00Z","annotations":{
       "external-dns.alpha.kubernetes.io/hostname":"a.example.com"}},
-      "spec":{"clusterIP":"10.96.0.30","selector":{"app":"web"},"ports":[{"port":80,"targetPort":"http"}]}})");
+      "spec":{"clusterIP":"10.96.0.30","selector":{"app":"web"},
+              "ports":[{"port":80,"targetPort":"http","appProtocol":"http"}]}})");
   ASSERT_TRUE(sync());
   const Service* const service = store_.service({"default", "lb"});
   ASSERT_NE(service, nullptr);
   EXPECT_FALSE(service->detail);
+  EXPECT_EQ(service->created, 0U);
   EXPECT_TRUE(service->selector.empty());
   EXPECT_EQ(service->ports.at(0).target_port_name, "");
   EXPECT_EQ(cluster_.lists[kVirtualServices], 0U);
