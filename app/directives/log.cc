@@ -9,6 +9,7 @@
 #include "app/base/json.h"
 #include "app/corefile/options.h"
 #include "app/directives/directive.h"
+#include "app/directives/geoip.h"
 #include "app/directives/query_format.h"
 #include "dns/server/worker.h"
 #include "dns/wire/message_reader.h"
@@ -51,10 +52,10 @@ class QueryLog final : public dns::AnswerObserver {
   }
   [[nodiscard]] std::size_t next_order() noexcept { return order_++; }
 
-  void on_answer(const Event& event, dns::WorkerContext&) noexcept override {
+  void on_answer(const Event& event, dns::WorkerContext& worker) noexcept override {
     try {
       const Rule* const rule = rule_for(event.query.name());
-      if (rule != nullptr && (rule->classes & class_of(event)) != 0) write(*rule, event);
+      if (rule != nullptr && (rule->classes & class_of(event)) != 0) write(*rule, event, worker);
     } catch (...) {
       // Out of memory: the answer matters more than the line.
     }
@@ -74,8 +75,8 @@ class QueryLog final : public dns::AnswerObserver {
     }
   }
 
-  void write(const Rule& rule, const Event& event) {
-    const std::string line = rule.format.text(event);
+  void write(const Rule& rule, const Event& event, const dns::WorkerContext& worker) {
+    const std::string line = rule.format.text(event, worker.index);
     if (format_ == LogFormat::Json) {
       log_with_members(*logger_, spdlog::level::info, line, members(event));
     } else {
@@ -143,8 +144,9 @@ void set_up_log(const Directive& directive, BlockSetup& setup) {
     log = std::make_shared<QueryLog>(setup.environment.logger, setup.environment.log_format);
     setup.route.observers.push_back(log);
   }
-  const auto rule = std::make_shared<const QueryLog::Rule>(QueryLog::Rule{
-      QueryFormat(format), classes == 0 ? unsigned{kAll} : classes, log->next_order()});
+  const auto rule = std::make_shared<const QueryLog::Rule>(
+      QueryLog::Rule{QueryFormat(format, metadata_of(setup)),
+                     classes == 0 ? unsigned{kAll} : classes, log->next_order()});
   const auto add = [&](const dns::Name& zone) { log->add(zone, rule); };
   for (const Token& token : names) {
     for (const std::string& zone : parse_zones({&token, 1}, setup.block)) {

@@ -34,12 +34,25 @@ std::string address(const dns::Endpoint& endpoint) {
 
 }  // namespace
 
-QueryFormat::QueryFormat(std::string_view format) : parts_{""} { add(format); }
+QueryFormat::QueryFormat(std::string_view format,
+                         std::shared_ptr<const dns::MetadataSource> metadata)
+    : metadata_(std::move(metadata)), parts_{""} {
+  add(format);
+}
 
-std::string QueryFormat::text(const dns::AnswerObserver::Event& event) const {
+std::string QueryFormat::text(const dns::AnswerObserver::Event& event, unsigned worker) const {
   std::string text;
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    text += i % 2 == 0 ? parts_[i] : value(parts_[i], event);
+    const std::string& part = parts_[i];
+    if (i % 2 == 1 && part.starts_with('/') && metadata_ != nullptr) {
+      const std::string known = metadata_->value(
+          std::string_view(part).substr(1), {event.query, event.client, event.received_ns, worker});
+      if (!known.empty()) {
+        text += known;
+        continue;
+      }
+    }
+    text += i % 2 == 0 ? part : value(part, event);
   }
   return text;
 }

@@ -2,10 +2,12 @@
 // `dnstap` have it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "dns/query/metadata.h"
 #include "dns/query/stage.h"
 
 namespace clusterdns::app {
@@ -13,10 +15,13 @@ namespace clusterdns::app {
 class QueryFormat {
  public:
   // {common} and {combined} stand for CoreDNS's two usual ones. What is no token is text.
-  explicit QueryFormat(std::string_view format);
+  // `metadata`: what {/LABEL} stands for; nullptr: nothing.
+  explicit QueryFormat(std::string_view format,
+                       std::shared_ptr<const dns::MetadataSource> metadata = nullptr);
 
-  // That of a query. Without a response what is about that is "-".
-  [[nodiscard]] std::string text(const dns::AnswerObserver::Event& event) const;
+  // That of a query. Without a response what is about that is "-". `worker`: whose thread this is.
+  [[nodiscard]] std::string text(const dns::AnswerObserver::Event& event,
+                                 unsigned worker = dns::MetadataQuery::kNoWorker) const;
   // It has no tokens.
   [[nodiscard]] bool is_constant() const noexcept { return parts_.size() == 1; }
 
@@ -29,6 +34,7 @@ class QueryFormat {
  private:
   void add(std::string_view format);
 
+  std::shared_ptr<const dns::MetadataSource> metadata_;
   std::vector<std::string> parts_;  // literal, token, literal, token, ...
 };
 

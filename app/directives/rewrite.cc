@@ -179,8 +179,8 @@ bool has_label(std::string_view text) {
 }
 
 void warn_of_label(const Token& token, Problems& problems) {
-  problems.warn(token.at, in_quotes(token.text) +
-                              " is metadata that no directive here has; this rule never applies");
+  problems.warn(token.at,
+                in_quotes(token.text) + " is metadata, which no rule here reads; it never applies");
 }
 
 // nullopt: the rule is good, and never applies.

@@ -5,6 +5,7 @@
 #include "app/directives/autopath.h"
 #include "app/directives/directive.h"
 #include "app/directives/dnstap.h"
+#include "app/directives/geoip.h"
 #include "app/directives/tsig.h"
 #include "app/directives/zone_directives.h"
 
@@ -62,7 +63,9 @@ constexpr External kExternals[] = {
 constexpr std::array kDirectives = {
     DirectiveSpec{"root", "root PATH", "the folder that relative paths are in", &set_up_root},
     DirectiveSpec{"metadata", "metadata [ZONE…]", "accepted, and without effect", &set_up_metadata},
-    later("geoip"),
+    DirectiveSpec{"geoip", "geoip DBFILE { edns-subnet }",
+                  "where clients are, for who reads metadata", &set_up_geoip, true, false,
+                  &geoip_options},
     DirectiveSpec{"cancel", "cancel [TIMEOUT]", "accepted, and without effect", &set_up_cancel},
     taken("proxyproto",
           "clients are known by the address that packets come from; PROXY headers are not "

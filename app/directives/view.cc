@@ -7,6 +7,7 @@
 
 #include "app/corefile/options.h"
 #include "app/directives/directive.h"
+#include "app/directives/geoip.h"
 #include "dns/policy/query_scope.h"
 
 namespace clusterdns::app {
@@ -39,7 +40,7 @@ void set_up_view(const Directive& directive, BlockSetup& setup) {
   require_arguments(directive, 1, 1, "view NAME");
   Conditions conditions;
   read_options(directive, kOptions, setup.environment.problems, conditions);
-  setup.view = std::make_shared<dns::ViewCondition>(std::move(conditions));
+  setup.view = std::make_shared<dns::ViewCondition>(std::move(conditions), metadata_of(setup));
 }
 
 }  // namespace clusterdns::app

@@ -29,6 +29,7 @@ constexpr Difference kDifferences[] = {
     {"forward", "",
      "asks only for clients that the internet cannot reach, unless `clients` names others; passes "
      "on no additional records outside of its zone"},
+    {"geoip", "", "does without `metadata`; `rewrite` and `dnstap` do not read its labels"},
     {"health", "lameduck", "goes on until no query came for 2 s, at most until `grace`"},
     {"kubernetes", "",
      "names above existing ones and other types at existing names are NODATA, not NXDOMAIN"},

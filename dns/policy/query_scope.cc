@@ -74,7 +74,10 @@ std::optional<ExprValue> QueryScope::call(std::size_t function,
   const bool udp = exchange_.transport == Transport::Udp;
   switch (function) {
     case kInCidr: return in_cidr(arguments[0], arguments[1]);
-    case kMetadata: return std::string();
+    case kMetadata: {
+      const std::string* const label = arguments[0].as_string();
+      return label == nullptr ? std::string() : metadata_value(exchange_, *label, metadata_);
+    }
     case kType: return rrtype_to_text(query.qtype);
     case kName: return name_to_text(query.name());
     case kClass: return rrclass_to_text(query.qclass);
@@ -95,7 +98,7 @@ std::optional<ExprValue> QueryScope::call(std::size_t function,
 }
 
 bool ViewCondition::holds(const Exchange& exchange) const {
-  const QueryScope scope(exchange);
+  const QueryScope scope(exchange, metadata_.get());
   return std::all_of(conditions_.begin(), conditions_.end(), [&](const Expr& condition) {
     const auto value = condition.evaluate(scope);
     return value && value->as_bool() != nullptr && *value->as_bool();

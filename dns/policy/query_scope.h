@@ -9,12 +9,15 @@
 
 #include "dns/expr/expr.h"
 #include "dns/query/exchange.h"
+#include "dns/query/metadata.h"
 
 namespace clusterdns::dns {
 
 class QueryScope : public ExprScope {
  public:
-  explicit QueryScope(const Exchange& exchange) noexcept : exchange_(exchange) {}
+  // `metadata`: whose labels metadata() knows; nullptr: those of the stages of its route.
+  explicit QueryScope(const Exchange& exchange, const MetadataSource* metadata = nullptr) noexcept
+      : exchange_(exchange), metadata_(metadata) {}
 
   // The functions, by index; what a scope adds to them comes behind.
   [[nodiscard]] static std::span<const ExprNames::Function> functions() noexcept;
@@ -26,17 +29,22 @@ class QueryScope : public ExprScope {
 
  private:
   const Exchange& exchange_;
+  const MetadataSource* const metadata_;
 };
 
 // Whose queries a server block is for.
 class ViewCondition {
  public:
-  explicit ViewCondition(std::vector<Expr> conditions) : conditions_(std::move(conditions)) {}
+  // `metadata`: of the server block that it is for; nullptr: none.
+  explicit ViewCondition(std::vector<Expr> conditions,
+                         std::shared_ptr<const MetadataSource> metadata = nullptr)
+      : conditions_(std::move(conditions)), metadata_(std::move(metadata)) {}
   // All of them must be true.
   [[nodiscard]] bool holds(const Exchange& exchange) const;
 
  private:
   const std::vector<Expr> conditions_;
+  const std::shared_ptr<const MetadataSource> metadata_;
 };
 
 }  // namespace clusterdns::dns

@@ -728,7 +728,10 @@ class Filler {
       if ((is_and || is_or) && truth(arguments.back()) == is_or) return arguments.back();
     }
     if (piped != nullptr) arguments.push_back(*piped);
-    if (meta) return std::string();
+    if (meta) {
+      const std::string* const label = arguments.empty() ? nullptr : arguments[0].as_string();
+      return label == nullptr ? std::string() : data_.metadata(*label);
+    }
     return call(first.text, arguments);
   }
 

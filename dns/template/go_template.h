@@ -21,6 +21,8 @@ class TemplateData {
   virtual ~TemplateData() = default;
   // REQUIRES: `field` is one of those that the template was parsed with.
   [[nodiscard]] virtual ExprValue field(std::string_view field) const = 0;
+  // What `.Meta "LABEL"` is.
+  [[nodiscard]] virtual std::string metadata(std::string_view /*label*/) const { return {}; }
 };
 
 // A field of what `.` is at the top.

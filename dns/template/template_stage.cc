@@ -155,6 +155,9 @@ class Data final : public TemplateData {
  public:
   explicit Data(const Match& match) : match_(match) {}
 
+  [[nodiscard]] std::string metadata(std::string_view label) const override {
+    return metadata_value(match_.exchange, label);
+  }
   [[nodiscard]] ExprValue field(std::string_view field) const override {
     const Query& query = match_.exchange.query;
     if (field == "Zone") return match_.options.zone_texts[match_.zone];

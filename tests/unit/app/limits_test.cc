@@ -27,6 +27,7 @@
 #include "dns/hosts/hosts_table.h"
 #include "dns/http/http_session.h"
 #include "dns/net/resolv_conf.h"
+#include "dns/policy/geoip_stage.h"
 #include "dns/query/answer.h"
 #include "dns/query/exchange.h"
 #include "dns/query/expression.h"
@@ -70,6 +71,7 @@ std::map<std::string, std::string> limits() {
   const dns::TcpLimits tcp;
   return {
       {"kMaxDelayedOctets", text(dns::kMaxDelayedOctets)},
+      {"kGeoipSubnets", text(dns::kGeoipSubnets)},
       {"kMaxTsigKeys", text(kMaxTsigKeys)},
       {"kMaxTsigFile", text(kMaxTsigFile)},
       {"kMaxUnsigned", text(dns::kMaxUnsigned)},

@@ -11,6 +11,7 @@
 #include "app/directives/directive.h"
 #include "app/instance/instance.h"
 #include "tests/unit/app/folder.h"
+#include "tests/unit/dns/policy/geo_database.h"
 #include "tests/unit/registry/kubernetes/scripted_api.h"
 
 namespace clusterdns::app {
@@ -400,6 +401,14 @@ constexpr Case kCases[] = {
      "3:13: template: fallthrough: 'a..b' is not a zone: a label is empty; remove the extra dot"},
     {"template", "template IN A {\nmatches\n}",
      "3:1: template: 'matches' is not an option here; did you mean 'match'?"},
+    {"geoip", "geoip DIR/city.mmdb", ""},
+    {"geoip", "geoip DIR/city.mmdb {\nedns-subnet\n}", ""},
+    {"geoip", "geoip", "2:1: geoip: needs 1 argument but has none; write `geoip DBFILE`"},
+    {"geoip", "geoip DIR/none.mmdb",
+     "2:7: geoip: 'DIR/none.mmdb' cannot be used: No such file or directory"},
+    {"geoip", "geoip DIR/zone", "2:7: geoip: 'DIR/zone' cannot be used: "},
+    {"geoip", "geoip DIR/city.mmdb {\nlanguages en\n}",
+     "3:1: geoip: 'languages' is not an option here; choose from: edns-subnet"},
     {"tsig", "tsig", ""},
     {"tsig", "tsig example.org {\nsecret a. AAAA\nsecret b. AAAA hmac-sha512\nrequire all\n}", ""},
     {"tsig", "tsig {\nsecrets DIR/keys\nrequire AXFR IXFR\n}", ""},
@@ -818,6 +827,7 @@ class Grammar : public ::testing::Test {
     folder_.write("web-nobody.yaml", web + ", client_auth_type: VerifyClientCertIfGiven}\n");
     folder_.write("hosts", "192.0.2.1 a\n");
     folder_.write("resolv.conf", "nameserver 192.0.2.53\nsearch example.org\n");
+    unit::write_city_database(folder_ / "city.mmdb");
     folder_.write("keys", "key file.key { secret AAAA; };\n");
     folder_.write("weights", "a.example.org\n192.0.2.1 3\n");
     const std::string zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
