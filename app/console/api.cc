@@ -597,7 +597,7 @@ class ConsoleApi::Waiter final : public std::enable_shared_from_this<Waiter> {
     timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
       const auto self = weak.lock();
       if (error || self == nullptr) return;
-      self->finish(problem_reply(504, self->name_.to_text() + " does not resolve so: " +
+      self->finish(problem_reply(504, self->name_.to_text() + " does not resolve as asked for: " +
                                           (self->last_.empty() ? "no answer yet" : self->last_)));
     });
     look();

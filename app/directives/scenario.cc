@@ -78,10 +78,11 @@ class Reader {
   }
 
   template <class Read>
-  void each_of(const YAML::Node& list, Read read) {
-    if (!list.IsSequence()) fail(at(list.Mark()), "has to be a list");
+  void each_of(const YAML::Node& list, std::string_view name, Read read) {
+    const std::string what = in_quotes(name);
+    if (!list.IsSequence()) fail(at(list.Mark()), what + " has to be a list");
     if (list.size() > kMaxFaultRules) {
-      fail(at(list.Mark()), "has more than " + std::to_string(kMaxFaultRules) + " entries");
+      fail(at(list.Mark()), what + " has more than " + std::to_string(kMaxFaultRules) + " entries");
     }
     for (const YAML::Node& each : list) problems_.attempt([&] { read(each); });
   }
@@ -97,9 +98,10 @@ class Reader {
       });
     }
     if (root["seed"]) problems_.attempt([&] { scenario.seed = parse_seed(token(root["seed"])); });
-    if (root["rules"]) each_of(root["rules"], [&](const YAML::Node& each) { read_rule(each); });
+    if (root["rules"])
+      each_of(root["rules"], "rules", [&](const YAML::Node& each) { read_rule(each); });
     if (root["timeline"]) {
-      each_of(root["timeline"], [&](const YAML::Node& each) { read_entry(each); });
+      each_of(root["timeline"], "timeline", [&](const YAML::Node& each) { read_entry(each); });
       if (last_ != 0) scenario.length = std::chrono::nanoseconds(last_);
     }
     if (root["for"]) {
@@ -107,7 +109,7 @@ class Reader {
           parse_duration(token(root["for"]), BareDuration::Refused, std::chrono::nanoseconds(1));
     }
     if (root["expect"]) {
-      each_of(root["expect"], [&](const YAML::Node& each) {
+      each_of(root["expect"], "expect", [&](const YAML::Node& each) {
         scenario.expect.push_back(read_expectation(token(each)));
       });
     }

@@ -152,7 +152,7 @@ TargetReply answer_seed(TargetParts& target, std::string_view method, const std:
                             ? std::uint64_t{0}
                             : seed->to_number<std::uint64_t>(not_number);
     if (seed == nullptr || !seed->is_number() || not_number) {
-      return in_words(400, R"(is not a seed; write {"seed": 7})");
+      return in_words(400, R"(the body is not a seed; write {"seed": 7})");
     }
     for (const auto& fault : target.faults) fault->set_seed(number);
   } else if (method != "GET" && method != "HEAD") {

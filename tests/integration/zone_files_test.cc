@@ -312,10 +312,11 @@ TEST_F(ZoneFiles, ASecondaryThatWasToldAsksAgainSoon) {
 TEST_F(ZoneFiles, TransfersWithAKey) {
   const std::string key =
       "  tsig {\n    secret xfr. NoTCJU+DMqFWywaPyxSijrDEA/eC3nK0xi3AMEZuPVk=\n";
-  const auto secondary_of = [&](const std::string& file, const std::string& tsig) {
-    const auto path = directory_.write(file, "example.:0 {\n  bind 127.0.0.1\n" + tsig +
-                                                 "  secondary {\n    transfer from " +
-                                                 endpoint().text() + "\n  }\n}\n");
+  const auto secondary_of = [&](const std::string& file, const std::string& tsig,
+                                const std::string& name) {
+    const auto path = directory_.write(
+        file, "example.:0 {\n  bind 127.0.0.1\n" + tsig + "  secondary {\n    transfer from " +
+                  endpoint().text() + "\n    " + name + "\n  }\n}\n");
     return ProcessOptions{.arguments = {"-conf", path.string()}};
   };
   const std::string zone = kHead + "$GENERATE 1-5000 h$ A 10.0.0.1\n";
@@ -323,10 +324,11 @@ TEST_F(ZoneFiles, TransfersWithAKey) {
   const auto primary = [&](const std::string& to) {
     return "example.:0 {\n  bind 127.0.0.1\n  reload 2s 1s\n" + key +
            "    require AXFR IXFR\n  }\n  file " + (directory_ / "zone").string() +
-           "\n  transfer {\n    to * " + to + "\n  }\n}\n";
+           "\n  transfer {\n    key xfr.\n    to * " + to + "\n  }\n}\n";
   };
   serve_corefile(primary(""));
-  ServerProcess secondary(secondary_of("Corefile.secondary", key + "    require SOA\n  }\n"));
+  ServerProcess secondary(
+      secondary_of("Corefile.secondary", key + "    require SOA\n  }\n", "key XFR"));
   secondary.wait_until_listening();
   const auto address = [&](const std::string& name) {
     return data_of(test::ask(secondary.endpoint(), Query{.name = name}).answer, "A");
@@ -334,13 +336,14 @@ TEST_F(ZoneFiles, TransfersWithAKey) {
   using Addresses = std::vector<std::string>;
   EXPECT_TRUE(until([&] { return address("a.example.") == Addresses{"192.0.2.10"}; }))
       << secondary.output();
-  // Without a key, and with another one.
-  ServerProcess without(secondary_of("Corefile.without", ""));
+  // A key that is there and not named, and another one.
+  ServerProcess without(secondary_of("Corefile.without", key + "  }\n", ""));
   EXPECT_TRUE(without.wait_for_output("rcode was REFUSED")) << without.output();
   ServerProcess other(
       secondary_of("Corefile.other",
                    "  tsig {\n    secret other. NoTCJU+DMqFWywaPyxSijrDEA/eC3nK0xi3AMEZuPVk=\n"
-                   "  }\n"));
+                   "  }\n",
+                   "key other."));
   EXPECT_TRUE(other.wait_for_output("it does not take the key \"other.\": BADKEY"))
       << other.output();
   EXPECT_EQ(without.stop(), 0);

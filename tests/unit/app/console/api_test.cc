@@ -382,7 +382,11 @@ TEST(ListRequestTest, LimitsAndWords) {
 
 TEST(WithoutSecrets, WhatIsSecretIsNotShown) {
   EXPECT_EQ(without_secrets("a {\n  token /etc/token\n  # secret x y\n}\n"),
-            "a {\n  token /etc/token\n  # secret x y\n}\n");
+            "a {\n  token /etc/token\n  # secret x ***\n}\n");
+  EXPECT_EQ(without_secrets("tsig {\n  \"secret\" a. \"AA\\\"A\nBBBB=\" hmac-sha1\n  x y\n}\n"),
+            "tsig {\n  \"secret\" a. ***\n  x y\n}\n");
+  EXPECT_EQ(without_secrets("#secret x.\nsecret {\n  secret \"open"),
+            "#secret ***\nsecret {\n  secret ***");
   EXPECT_EQ(without_secrets(
                 "tsig {\n  secret key.example. NoTCJU+DMqFWywaPyxSijrDEA/eC3nK0xi3AMEZuPVk=\n}\n"),
             "tsig {\n  secret key.example. ***\n}\n");

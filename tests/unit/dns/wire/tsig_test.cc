@@ -1,6 +1,9 @@
 #include "dns/wire/tsig.h"
 
+#include <algorithm>
 #include <cstdio>
+
+#include <openssl/evp.h>
 
 #include "tests/unit/dns/query/request.h"
 
@@ -315,6 +318,22 @@ TEST(Tsig, WhatIsWrongWithAReply) {
               octets = signed_reply(other, reply());
             }),
             "it does not take the key \"key.example.\": BADKEY");
+}
+
+// OpenSSL may be told to do without what a key needs: then nothing is signed, and nothing is good.
+TEST(Tsig, WithoutOpenSslNothingIsGood) {
+  Octets request = signed_request(question());
+  const TsigRecord record = record_of(request);
+  std::fill_n(request.begin() + (record.mac.data() - request.data()), record.mac.size(), 0);
+  const TsigKeys known = keys();
+  ASSERT_EQ(EVP_set_default_properties(nullptr, "fips=yes"), 1);
+  const bool signs = can_sign(key());
+  TsigSession session;
+  const TsigVerdict verdict = session.take_request(request, record, known, kNow);
+  ASSERT_EQ(EVP_set_default_properties(nullptr, ""), 1);
+  EXPECT_FALSE(signs);
+  EXPECT_EQ(verdict, TsigVerdict::BadSig);
+  EXPECT_TRUE(can_sign(key()));
 }
 
 TEST(Tsig, AKeyIsThereOnce) {
