@@ -1453,12 +1453,12 @@ std::string without_secrets(const std::string& corefile) {
       {"aws_access_key", 0}, {"client_secret", 0}, {"access_token", 0}};
   constexpr std::size_t kNone = std::string::npos;
   std::string result;
-  std::optional<std::size_t> left;  // words that stay, once there was such a word
-  std::size_t kept = kNone;         // where the last of them stands in `result`
+  std::size_t left = kNone;  // words that stay, once there was such a word
+  std::size_t kept = kNone;  // where the last of them stands in `result`
   // `secret VALUE` has no name in front of it in some directives.
   const auto end_line = [&] {
-    if (left && kept != kNone) result.replace(kept, kNone, "***");
-    left.reset();
+    if (left != kNone && kept != kNone) result.replace(kept, kNone, "***");
+    left = kNone;
     kept = kNone;
   };
   for (std::size_t at = 0; at < corefile.size();) {
@@ -1483,21 +1483,21 @@ std::string without_secrets(const std::string& corefile) {
       word = corefile.substr(begin, at - begin);
     }
     const std::string_view raw(corefile.data() + begin, at - begin);
-    if (!left) {
+    if (left == kNone) {
       const auto secret = kSecret.find(word);
       if (secret != kSecret.end()) left = secret->second;
       result += raw;
     } else if (raw == "{" || raw == "}") {
-      left.reset();
+      left = kNone;
       kept = kNone;
       result += raw;
-    } else if (*left == 0) {
+    } else if (left == 0) {
       result += "***";
       kept = kNone;
-      left.reset();
+      left = kNone;
       at = std::min(corefile.find('\n', at), corefile.size());
     } else {
-      --*left;
+      --left;
       kept = result.size();
       result += raw;
     }
