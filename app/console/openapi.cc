@@ -190,7 +190,8 @@ std::string_view openapi_text() {
         "objects": {"type": "array", "items": {"type": "object", "required": ["kind", "group", "namespace", "name", "role", "detail", "source"], "properties": {
           "kind": {"type": "string"}, "group": {"type": "string"}, "namespace": {"type": "string"}, "name": {"type": "string"},
           "role": {"enum": ["accepts", "routes", "rival", "address", "destination", "policy", "slice", "pod", "entry", "scope"]},
-          "detail": {"type": "string"}, "source": {"type": "string"}}}},
+          "detail": {"type": "string"}, "source": {"type": "string"},
+          "created": {"type": ["string", "null"], "format": "date-time"}}}},
         "problems": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
         "truncated": {"type": "boolean", "description": "there is more than is shown"}}},
       "Problems": {"type": "object", "required": ["problems", "errors", "warnings", "next", "truncated"], "properties": {

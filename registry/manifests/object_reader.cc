@@ -252,7 +252,8 @@ void warn_of_srv_name(const Field& field, std::string_view name) {
              std::to_string(kMaxSrvPortNameLength) + " characters fit");
 }
 
-std::vector<ServicePort> read_service_ports(const Field& field) {
+std::vector<ServicePort> read_service_ports(const Field& field,
+                                            std::vector<AppProtocol>& protocols) {
   std::vector<ServicePort> ports;
   std::set<std::string> names;
   std::set<std::pair<std::uint16_t, Protocol>> numbers;
@@ -279,20 +280,13 @@ std::vector<ServicePort> read_service_ports(const Field& field) {
     read_target_port(element["targetPort"], port);
     const Field node_port = element["nodePort"];
     if (node_port.integer().value_or(0) != 0) port.node_port = node_port.port().value_or(0);
+    std::string protocol = element["appProtocol"].text_or("");
+    if (!protocol.empty() && protocol.size() <= kMaxAppProtocol) {
+      protocols.push_back({port.port, port.protocol, std::move(protocol)});
+    }
     ports.push_back(std::move(port));
   }
   return ports;
-}
-
-std::vector<AppProtocol> read_app_protocols(const Field& ports) {
-  std::vector<AppProtocol> protocols;
-  for (const Field& element : ports.elements()) {
-    std::string name = element["appProtocol"].text_or("");
-    if (name.empty() || name.size() > kMaxAppProtocol) continue;
-    protocols.push_back(
-        {element["port"].port().value_or(0), element["protocol"].protocol(), std::move(name)});
-  }
-  return protocols;
 }
 
 std::vector<IpFamily> read_ip_families(const Field& field) {
@@ -404,7 +398,8 @@ ServiceManifest read_service(const Field& object) {
   service.type = read_service_type(spec["type"]);
   service.selector = spec["selector"].labels();
   service.publish_not_ready_addresses = spec["publishNotReadyAddresses"].boolean_or(false);
-  service.ports = read_service_ports(spec["ports"]);
+  std::vector<AppProtocol> protocols;
+  service.ports = read_service_ports(spec["ports"], protocols);
   manifest.ip_families = read_ip_families(spec["ipFamilies"]);
   manifest.ip_family_policy = read_ip_family_policy(spec["ipFamilyPolicy"]);
   read_cluster_ips(spec, manifest);
@@ -431,7 +426,7 @@ ServiceManifest read_service(const Field& object) {
   gateways::Targets targets = read_targets(metadata);
   detail.target_ips = std::move(targets.addresses);
   detail.target_names = std::move(targets.names);
-  detail.app_protocols = read_app_protocols(spec["ports"]);
+  detail.app_protocols = std::move(protocols);
   if (detail != ServiceDetail{}) service.detail = share_detail(std::move(detail));
   trim(service);
   return manifest;
