@@ -175,12 +175,22 @@ TEST_F(Stages, ADeadUpstreamCostsLittle) {
   for (int i = 0; i < 8000 || (refused == 0 && !deadline.passed()); ++i) {
     client.send(encode(Query{.name = "n" + std::to_string(i) + ".example."}));
     if (i % 8 != 0) continue;
-    while (const auto answer = client.receive(Deadline::after(std::chrono::milliseconds(0)))) {
+    const std::chrono::milliseconds wait{i < 8000 ? 0 : 10};
+    while (const auto answer = client.receive(Deadline::exactly(wait))) {
       if (decode(*answer).rcode == 5) ++refused;
     }
   }
-  // Cluster names are answered as ever.
-  EXPECT_EQ(addresses("web.default.svc.cluster.local."), std::vector<std::string>{"10.96.1.1"});
+  // Cluster names are answered as ever, once there is room for a question in its socket.
+  EXPECT_TRUE(until([&] {
+    try {
+      const Query query{.name = "web.default.svc.cluster.local."};
+      const Deadline soon = Deadline::after(std::chrono::milliseconds(2000));
+      return data_of(UdpClient(endpoint()).exchange(query, soon).answer, "A") ==
+             std::vector<std::string>{"10.96.1.1"};
+    } catch (const TestError&) {
+      return false;
+    }
+  }));
   EXPECT_GT(refused, 0U);
   // 64 ports to an upstream under load for each worker, and as many that are being replaced.
   EXPECT_LE(server_->open_descriptors(),
