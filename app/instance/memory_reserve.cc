@@ -15,7 +15,7 @@ std::atomic<bool> kept{false};
 bool told = false;  // of the thread that refills
 
 void give_a_part() {
-  dns::memory_is_short.store(true, std::memory_order_relaxed);
+  dns::memory_is_short.store(true);
   for (auto& part : parts) {
     if (void* const mine = part.exchange(nullptr, std::memory_order_acq_rel))
       return std::free(mine);
@@ -49,8 +49,12 @@ MemoryNews refill_memory_reserve() noexcept {
   if (!kept.load() || !dns::memory_is_short.load(std::memory_order_relaxed)) return news;
   news.ran_out = !told;
   told = true;
-  if (fill() < kReserveParts) return news;
-  dns::memory_is_short.store(false, std::memory_order_relaxed);
+  // First: whoever takes a part from now on says so again, and it is filled the next time.
+  dns::memory_is_short.store(false);
+  if (fill() < kReserveParts) {
+    dns::memory_is_short.store(true);
+    return news;
+  }
   told = false;
   news.enough = true;
   return news;

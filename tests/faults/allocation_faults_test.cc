@@ -53,9 +53,19 @@ long first_to_fail = 0;
 long count_to_fail = 0;
 // The test's own side: clients, upstreams, the API server.
 thread_local bool spared = false;
+// How many allocations are being made: one that found this armed may still take from the reserve
+// afterwards.
+std::atomic<int> under_way{0};
+
+struct UnderWay {
+  UnderWay() noexcept { ++under_way; }
+  ~UnderWay() { --under_way; }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+};
 
 bool fails_now(std::size_t size) noexcept {
-  if (!armed.load(std::memory_order_acquire) || spared) return false;
+  if (!armed.load() || spared) return false;
   const long number = made.fetch_add(1, std::memory_order_relaxed);
   if (number < first_to_fail || number >= first_to_fail + count_to_fail) return false;
   return given_back.fetch_sub(static_cast<long>(size), std::memory_order_relaxed) <
@@ -69,6 +79,7 @@ void* take(std::size_t size, std::size_t alignment) noexcept {
 
 // As the runtime's own.
 void* allocate_or_throw(std::size_t size, std::size_t alignment) {
+  const UnderWay begun;
   while (fails_now(size)) {
     const std::new_handler handler = std::get_new_handler();
     if (handler == nullptr) throw std::bad_alloc();
@@ -179,7 +190,7 @@ void use_up_reserve() {
     // It is not taken down: the process ends as it is.
     Trial* const trial = make().release();
     if (reserve == Reserve::UsedUp) use_up_reserve();
-    armed.store(true, std::memory_order_release);
+    armed.store(true);
     try {
       trial->act();
     } catch (const std::bad_alloc&) {
@@ -188,6 +199,7 @@ void use_up_reserve() {
       app::say_out_of_memory(app::LogFormat::Text);
     }
     armed.store(false);
+    while (under_way.load() > 0) std::this_thread::yield();
     send_count(report);
     if (code == kLived) trial->verify();
   } catch (const Wrong& e) {
