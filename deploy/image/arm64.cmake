@@ -13,7 +13,10 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 set(CMAKE_CXX_FLAGS_INIT
   "-isystem ${foreign}/usr/include/aarch64-linux-gnu -isystem ${foreign}/usr/include")
-# Descriptions of packages are in folders by architecture too. Their headers are used; the shared
+# pkg-config speaks of that architecture's folders; this machine's would bring in its own libc.
+set(ENV{PKG_CONFIG_LIBDIR} ${foreign}/usr/lib/aarch64-linux-gnu/pkgconfig)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${foreign})
+# CMake's descriptions of packages are in folders by architecture too. Their headers are used; the shared
 # libraries that they name are not, since only the program is built, with archives.
 file(GLOB descriptions /usr/lib/*-linux-gnu/cmake)
 list(APPEND CMAKE_PREFIX_PATH ${descriptions})
