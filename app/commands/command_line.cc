@@ -874,7 +874,7 @@ class CacheCommand : public Command {
 
   [[nodiscard]] CommandLine result() const {
     if (action_ != "dump" && action_ != "flush") {
-      throw UsageError{(action_.empty() ? "no action" : in_quotes(action_) + " is no action") +
+      throw UsageError{(action_.empty() ? "no action" : in_quotes(action_) + " is not an action") +
                        std::string("; write dump or flush")};
     }
     CacheCommandOptions options;

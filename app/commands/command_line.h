@@ -3,8 +3,8 @@
 //   clusterdns serve --manifests PATH …      a server from a few options; sugar for a Corefile
 //   clusterdns -conf Corefile …              CoreDNS's own command line
 //   clusterdns -localip ADDRESS,… …          node-cache's, of NodeLocal DNSCache
-//   clusterdns check | services | hosts | explain | watch | wait | query | synthetic | replay
-//   clusterdns report | setup | unsetup | doctor | node-address | directives | completion
+//   clusterdns check | services | hosts | explain | watch | wait | query | cache | synthetic
+//   clusterdns replay | report | setup | unsetup | doctor | node-address | directives | completion
 //   clusterdns version
 //
 // Nothing here opens a file, a socket or the environment: argv goes in, a plain value comes out.

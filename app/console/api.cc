@@ -239,7 +239,7 @@ std::size_t behind_problem(const ClusterView& view, const std::string& cursor) {
   const char* const end = cursor.data() + cursor.size();
   if (space == std::string::npos ||
       std::from_chars(cursor.data() + space + 1, end, number).ptr != end) {
-    throw ParameterError("cursor", "is none of this list");
+    throw ParameterError("cursor", "does not belong to this list");
   }
   const std::string what = cursor.substr(0, space);
   if (what == "file") {
@@ -249,7 +249,7 @@ std::size_t behind_problem(const ClusterView& view, const std::string& cursor) {
   const std::size_t group = what.find(' ');
   const std::size_t slash = what.find('/');
   if (group == std::string::npos || slash == std::string::npos || slash < group || dot > group) {
-    throw ParameterError("cursor", "is none of this list");
+    throw ParameterError("cursor", "does not belong to this list");
   }
   const gw::ObjectName object{what.substr(0, dot),
                               {what.substr(group + 1, slash - group - 1), what.substr(slash + 1)},
@@ -1217,7 +1217,7 @@ struct CachePlace {
       const auto second = std::from_chars(first.ptr + 1, end, place);
       if (second.ec == std::errc{} && second.ptr == end) return;
     }
-    throw ParameterError("cursor", "is none of this list");
+    throw ParameterError("cursor", "does not belong to this list");
   }
   [[nodiscard]] std::string text() const {
     return std::to_string(cache) + "." + std::to_string(place);

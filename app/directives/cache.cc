@@ -228,7 +228,7 @@ constexpr Option kOptions[] = {
     option<[](const Directive&, Reading& reading) { reading.options.pair_prefetch = true; }>(
         "pair_prefetch", "",
         "for a client that asked for A and AAAA of 8 of its last 10 names the other type is asked "
-        "along"),
+        "for as well"),
     option<&read_cut>("nxdomain_cut", "[ZONE…]",
                       "below a name that does not exist nothing does, and nobody is asked "
                       "(RFC 8020); without ZONE in those of the block",

@@ -107,8 +107,6 @@ constexpr Option kOptions[] = {
 
 }  // namespace
 
-std::span<const Option> fault_rule_options() { return kOptions; }
-
 std::unique_ptr<dns::FaultRule> read_fault_rule(const Directive& rule, Problems& problems) {
   auto made = std::make_unique<dns::FaultRule>();
   made->name = rule.args[0].text;

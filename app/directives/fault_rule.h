@@ -13,8 +13,6 @@ namespace clusterdns::app {
 // More rules of a directive or scenario are a mistake; each is compared with every query.
 inline constexpr std::size_t kMaxFaultRules = 1000;
 
-// What a rule may say.
-[[nodiscard]] std::span<const Option> fault_rule_options();
 // The rule that `rule NAME { … }` says. What is wrong with its lines goes to `problems`.
 // Throws ConfigError.
 [[nodiscard]] std::unique_ptr<dns::FaultRule> read_fault_rule(const Directive& rule,

@@ -331,7 +331,7 @@ constexpr Option kOptions[] = {
       static constexpr std::string_view kChoices[] = {"on", "off"};
       reading.options.forward.mixed_case = parse_choice(line.args[0], kChoices) == "on";
     }>("mixed_case", "on|off",
-       "names in requests over UDP have capitals by chance, which a reply must have, too (not in "
+       "names in requests over UDP are in random letter case, which the reply must repeat (not in "
        "CoreDNS)",
        "`off`"),
     option<[](const Directive&, Reading& reading) { reading.options.forward.prefer_tcp = true; }>(

@@ -14,7 +14,7 @@ struct Reading {
 
 constexpr Option kOptions[] = {
     option<[](const Directive&, Reading& reading) { reading.by_subnet = true; }>(
-        "edns-subnet", "", "the client is whom EDNS Client Subnet says, where a query has that"),
+        "edns-subnet", "", "the client is taken from EDNS Client Subnet, if the query has it"),
 };
 
 }  // namespace

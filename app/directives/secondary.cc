@@ -37,7 +37,7 @@ constexpr Option kOptions[] = {
     }>("fallthrough", "[ZONE…]", "names that do not exist go on to the next stage", "NXDOMAIN"),
     option<[](const Directive& line, Reading& reading) {
       reading.key = signing_key(line.args[0], reading.setup);
-    }>("key", "NAME", "the key of `tsig` that signs what the primaries are asked and say",
+    }>("key", "NAME", "the key of `tsig` that signs requests to the primaries and their answers",
        "not signed"),
     later_option("catalog"),
 };

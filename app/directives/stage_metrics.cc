@@ -42,7 +42,7 @@ Metrics::Collector cache_metrics(std::shared_ptr<dns::AnswerCache> cache, std::s
                 "The number of requests served from stale cache entries.", all,
                 number(totals.served_stale));
     out.counter("clusterdns_cache_pair_prefetch_total",
-                "Questions for the other of A and AAAA that were asked along with a client's.", all,
+                "Questions for the other of A and AAAA, asked besides a client's.", all,
                 number(totals.pairs));
     out.counter("clusterdns_cache_nxdomain_cut_total",
                 "Misses that were answered because a name above does not exist.", all,

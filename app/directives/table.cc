@@ -64,7 +64,7 @@ constexpr std::array kDirectives = {
     DirectiveSpec{"root", "root PATH", "the folder that relative paths are in", &set_up_root},
     DirectiveSpec{"metadata", "metadata [ZONE…]", "accepted, and without effect", &set_up_metadata},
     DirectiveSpec{"geoip", "geoip DBFILE { edns-subnet }",
-                  "where clients are, for who reads metadata", &set_up_geoip, true, false,
+                  "where clients are, as metadata for other directives", &set_up_geoip, true, false,
                   &geoip_options},
     DirectiveSpec{"cancel", "cancel [TIMEOUT]", "accepted, and without effect", &set_up_cancel},
     taken("proxyproto",
@@ -117,9 +117,10 @@ constexpr std::array kDirectives = {
                   "answers wrong on purpose, for tests of clients", &set_up_fault, true, false,
                   &fault_options},
     // Before all that answers: CoreDNS has it behind `chaos`, which it does not sign.
-    DirectiveSpec{
-        "tsig", "tsig [ZONE…] { secret NAME KEY [ALGORITHM]  secrets FILE  require TYPE… }",
-        "judges signed queries, and signs their answers", &set_up_tsig, true, false, &tsig_options},
+    DirectiveSpec{"tsig",
+                  "tsig [ZONE…] { secret NAME KEY [ALGORITHM]  secrets FILE  require TYPE… }",
+                  "checks the signatures of queries, and signs the answers", &set_up_tsig, true,
+                  false, &tsig_options},
     DirectiveSpec{"local", "local { localhost_prefix on|off }", "answers localhost", &set_up_local,
                   true, false, &local_options},
     DirectiveSpec{"dns64", "dns64 [PREFIX] { … }",

@@ -2,13 +2,13 @@
 #include "app/directives/tsig.h"
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <utility>
 
 #include "app/corefile/options.h"
 #include "app/corefile/paths.h"
 #include "app/directives/zone_options.h"
+#include "dns/base/regular_file.h"
 #include "dns/policy/tsig_stage.h"
 #include "registry/kubernetes/config.h"
 
@@ -57,12 +57,12 @@ dns::TsigKey make_key(const Position& at, const std::string& name, const std::st
   key.secret.assign(octets->begin(), octets->end());
   const auto known = dns::tsig_algorithm(algorithm);
   if (!known) {
-    fail(at, "an algorithm that is not one of TSIG here; " + std::string(kAlgorithms));
+    fail(at, "the algorithm is not supported; " + std::string(kAlgorithms));
   }
   key.algorithm = *known;
   if (!dns::can_sign(key)) {
     fail(at,
-         "OpenSSL on this machine does not make this algorithm; see its configuration "
+         "OpenSSL on this machine does not provide this algorithm; see its configuration "
          "(openssl.cnf), or choose another one");
   }
   return key;
@@ -95,21 +95,9 @@ void read_secrets(const Directive& line, Reading& reading) {
   std::filesystem::path path = expand_path(line.args[0].text);
   if (path.is_relative()) path = reading.setup.root / path;
   if (reading.setup.environment.elsewhere) return;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) {
-    fail(line.args[0], "is not a file that can be read; check that it is there");
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxTsigFile + 1, '\0');
-  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  if (!file.is_open() || file.bad()) {
-    fail(line.args[0], "cannot be read; check that it is there, and who may read it");
-  }
-  if (text.size() > kMaxTsigFile) {
-    fail(line.args[0], "has more than " + std::to_string(kMaxTsigFile) + " octets; split it");
-  }
-  for (dns::TsigKey& key : read_tsig_keys(text, path.string())) {
+  const auto text = dns::read_regular_file(path, kMaxTsigFile);
+  if (!text) fail(line.args[0], text.error());
+  for (dns::TsigKey& key : read_tsig_keys(*text, path.string())) {
     add_key(std::move(key), line.args[0].at, reading);
   }
 }
@@ -131,11 +119,12 @@ void read_require_opcode(const Directive& line, Reading& reading) {
   dns::TsigStage::Options& options = reading.stage;
   options.require_notify = options.require_queries = false;
   for (const Token& token : line.args) {
-    Token upper = token;
-    for (char& c : upper.text) {
-      if (token.text != "all" && token.text != "none" && c >= 'a' && c <= 'z') c -= 'a' - 'A';
+    Token word = token;
+    const bool is_opcode = word.text != "all" && word.text != "none";
+    for (char& c : word.text) {
+      if (is_opcode && c >= 'a' && c <= 'z') c -= 'a' - 'A';
     }
-    const std::string_view opcode = parse_choice(upper, kOpcodes);
+    const std::string_view opcode = parse_choice(word, kOpcodes);
     // The others are not served: NOTIMP, signed or not.
     if (opcode == "all" || opcode == "QUERY") options.require_queries = true;
     if (opcode == "all" || opcode == "NOTIFY") options.require_notify = true;

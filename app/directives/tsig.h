@@ -19,8 +19,8 @@ inline constexpr std::size_t kMaxTsigKeys = 1000;
 [[nodiscard]] std::span<const Option> tsig_options();
 void set_up_tsig(const Directive&, BlockSetup&);
 
-// The key of that name, of a `tsig` that this block or one above it has. Throws ConfigError at
-// `name` when there is none.
+// The key of that name, of a `tsig` in this block or in an earlier one of the same address. Throws
+// ConfigError at `name` when there is none.
 [[nodiscard]] std::shared_ptr<const dns::TsigKey> signing_key(const Token& name, BlockSetup& setup);
 
 // Keys as in named.conf:

@@ -16,7 +16,7 @@ set(CMAKE_CXX_FLAGS_INIT
 # pkg-config speaks of that architecture's folders; this machine's would bring in its own libc.
 set(ENV{PKG_CONFIG_LIBDIR} ${foreign}/usr/lib/aarch64-linux-gnu/pkgconfig)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${foreign})
-# CMake's descriptions of packages are in folders by architecture too. Their headers are used; the shared
-# libraries that they name are not, since only the program is built, with archives.
+# CMake's descriptions of packages are in folders by architecture too. Their headers are used; the
+# shared libraries that they name are not, since only the program is built, with archives.
 file(GLOB descriptions /usr/lib/*-linux-gnu/cmake)
 list(APPEND CMAKE_PREFIX_PATH ${descriptions})

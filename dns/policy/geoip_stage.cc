@@ -128,7 +128,7 @@ std::shared_ptr<const GeoDatabase> GeoDatabase::open(const std::string& path, st
     if (type.find(known) != std::string::npos) return database;
   }
   *error = "a database of the type \"" + type +
-           "\" has neither places nor networks; take one of cities, countries or ASNs";
+           "\" holds neither places nor networks; use a City, Country or ASN database";
   return nullptr;
 }
 

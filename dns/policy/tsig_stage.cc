@@ -15,7 +15,7 @@ namespace {
 constexpr ExtendedErrorNote kNotSigned{true, ExtendedError::Prohibited,
                                        "the request has to be signed (TSIG)"};
 constexpr ExtendedErrorNote kNotWhole{true, ExtendedError::Other,
-                                      "the request is not there any more to be judged"};
+                                      "the request is no longer available to be checked"};
 
 // What the rest of a route is passed with: makes the channels of exchanges that wait.
 struct Arming {

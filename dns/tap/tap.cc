@@ -504,7 +504,7 @@ class Tap::State {
   // Why the connection ended, when it was neither the socket nor TLS.
   const char* ended_by_ = nullptr;
   static constexpr const char* kClosed = "the collector closed the connection";
-  static constexpr const char* kFinished = "the collector wants no more";
+  static constexpr const char* kFinished = "the collector has ended the stream";
   static constexpr const char* kNoDnstap = "the collector does not speak dnstap";
   bool streaming_ = false;
   std::size_t next_ = 0;

@@ -19,8 +19,6 @@ constexpr std::uint32_t kPortion = 256;
 
 }  // namespace
 
-std::size_t delayed_octets() noexcept { return process_octets.load(std::memory_order_relaxed); }
-
 std::size_t Departure::octets() const noexcept {
   // The allocator's own, and what the channel and the question take.
   constexpr std::size_t kOther = 512;

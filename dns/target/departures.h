@@ -155,7 +155,4 @@ class Departures : public std::enable_shared_from_this<Departures> {
   bool closed_ = false;
 };
 
-// Of the process, see kMaxDelayedOctets.
-[[nodiscard]] std::size_t delayed_octets() noexcept;
-
 }  // namespace clusterdns::dns

@@ -1078,15 +1078,6 @@ ObjectKey read_object_key(const Field& object) {
   return read_key(object["metadata"], is_dns_subdomain, kDnsSubdomainRule);
 }
 
-Labels read_annotations(const Field& object, bool (*wanted)(std::string_view key) noexcept) {
-  Labels result;
-  for (const auto& [key, value] : object["metadata"]["annotations"].members()) {
-    if (wanted(key)) result.emplace_back(key, value.text_or(""));
-  }
-  normalize(result);
-  return result;
-}
-
 std::vector<ReadObject> read_objects(const YamlNode& node, const YamlNode* list,
                                      const std::string& file, const ReadOptions& options) {
   std::vector<ReadObject> results;

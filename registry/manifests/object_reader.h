@@ -50,8 +50,5 @@ struct ReadObject : Findings {
 // For readers of kinds that have a row: metadata.name and metadata.namespace, which is `default`
 // when it is missing. `object` is the object's root. What is wrong is said at the fields.
 [[nodiscard]] ObjectKey read_object_key(const Field& object);
-// Annotations whose keys `wanted` holds for, sorted by key.
-[[nodiscard]] Labels read_annotations(const Field& object,
-                                      bool (*wanted)(std::string_view key) noexcept);
 
 }  // namespace clusterdns::registry

@@ -72,11 +72,6 @@ Verdict take_over(dns::Exchange& outer, dns::Exchange& inner, dns::Outcome outco
 
 }  // namespace
 
-std::shared_ptr<const ZoneTable> ZoneList::table_of(const dns::Name& name) const {
-  const std::size_t at = names.find(name.view());
-  return at == dns::ZoneSet::kNone || names[at].size() != name.size() ? nullptr : tables[at];
-}
-
 ZoneStage::ZoneStage(Options options, dns::ReclaimDomain& reclaim)
     : options_(std::move(options)), reclaim_(reclaim), zones_(new ZoneList) {}
 

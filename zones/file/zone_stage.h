@@ -25,8 +25,6 @@ struct ZoneList {
     names.add(name);
     tables.push_back(std::move(table));
   }
-  // The table of exactly that zone; nullptr: none, or none yet.
-  [[nodiscard]] std::shared_ptr<const ZoneTable> table_of(const dns::Name& name) const;
 };
 
 class ZoneStage final : public dns::Stage, public dns::LocalData {

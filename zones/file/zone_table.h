@@ -83,7 +83,6 @@ class ZoneTable {
     return {names_.data() + node.name, node.name_size};
   }
   [[nodiscard]] dns::NameView origin() const noexcept { return name(nodes_.front()); }
-  [[nodiscard]] unsigned origin_labels() const noexcept { return origin_labels_; }
   [[nodiscard]] const Node& apex() const noexcept { return nodes_.front(); }
   [[nodiscard]] std::span<const Node> nodes() const noexcept { return nodes_; }
   [[nodiscard]] const RRset& soa() const noexcept { return *soa_; }

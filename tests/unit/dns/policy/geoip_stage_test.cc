@@ -80,8 +80,8 @@ TEST_F(GeoipTest, WhatIsNoDatabase) {
   writer.write(folder_ / "other.mmdb");
   EXPECT_EQ(open("other.mmdb"), nullptr);
   EXPECT_EQ(error_,
-            "a database of the type \"GeoIP2-Connection-Type\" has neither places nor networks; "
-            "take one of cities, countries or ASNs");
+            "a database of the type \"GeoIP2-Connection-Type\" holds neither places nor networks; "
+            "use a City, Country or ASN database");
 }
 
 // Family, prefix lengths, address.

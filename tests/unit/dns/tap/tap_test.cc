@@ -495,7 +495,7 @@ TEST_F(TapTest, OneThatIsNoCollectorIsNamed) {
   const std::pair<std::string, const char*> all[] = {
       {"HTTP/1.1 400 Bad Request\r\n\r\n", "the collector does not speak dnstap"},
       {"\0\0\0\0\0\0\0\xF\0\0\0\1\0\0\0\1\0\0\0\3foo"s, "the collector does not speak dnstap"},
-      {"\0\0\0\0\0\0\0\4\0\0\0\5"s, "the collector wants no more"},  // FINISH
+      {"\0\0\0\0\0\0\0\4\0\0\0\5"s, "the collector has ended the stream"},  // FINISH
       {"", "the collector closed the connection"},
   };
   at_path();
