@@ -21,10 +21,11 @@ using Found = dns::LocalData::Found;
 }  // namespace
 
 GatewayStage::GatewayStage(Part part, std::shared_ptr<const GatewayOptions> options,
-                           std::shared_ptr<const HostTable> table)
+                           std::shared_ptr<const HostTable> table, Tables others)
     : part_(part),
       options_(std::move(options)),
       table_(std::move(table)),
+      others_(std::move(others)),
       soa_ttl_(std::min(options_->ttl, kMaxSoaTtl)) {
   for (const dns::Name& zone : options_->zones) zones_.add(zone);
 }
@@ -127,21 +128,33 @@ void GatewayStage::answer_host(const Asked& asked, const Host& host, Answer& ans
   rrset.owner = asked.owner;
 }
 
+bool GatewayStage::all_ready() const noexcept {
+  return table_->ready() && std::all_of(others_.begin(), others_.end(),
+                                        [](const auto& table) { return table->ready(); });
+}
+
+bool GatewayStage::is_above_a_host(NameView name) const noexcept {
+  return table_->find(name) != nullptr ||
+         std::any_of(others_.begin(), others_.end(),
+                     [&](const auto& table) { return table->find(name) != nullptr; });
+}
+
 void GatewayStage::resolve_in_zone(const Asked& asked, NameView zone, Answer& answer,
                                    Outcome& outcome) const noexcept {
   if (options_->fall_through &&
       (options_->fall_through_in.empty() || options_->fall_through_in.contains(asked.name))) {
     // No host, wherever it stands: while it is not known whether it is one, it waits.
-    outcome.found = table_->ready() ? Found::FallsThrough : Found::NotReady;
-    outcome.error = table_->ready() ? nullptr : &kNotReady;
+    const bool ready = all_ready();
+    outcome.found = ready ? Found::FallsThrough : Found::NotReady;
+    outcome.error = ready ? nullptr : &kNotReady;
   } else if (zone.size() == asked.name.size()) {
     outcome.found = Found::NoData;
     if (asked.type != RRType::SOA) return;
     put_soa(answer.next_answer(), asked.owner);
     outcome.found = Found::Data;
-  } else if (table_->find(asked.name) != nullptr) {
-    outcome.found = Found::NoData;  // above a host
-  } else if (!table_->ready()) {
+  } else if (is_above_a_host(asked.name)) {
+    outcome.found = Found::NoData;
+  } else if (!all_ready()) {
     outcome.found = Found::NotReady;
     outcome.error = &kNotReady;
   } else {
@@ -159,7 +172,7 @@ dns::LocalData::Outcome GatewayStage::resolve(const Asked& asked, Answer& answer
   } else if (!table_->empty()) {
     host = find_wildcard(asked);
   }
-  const std::size_t zone = part_ == Part::Exact || zones_.empty()
+  const std::size_t zone = part_ != Part::Rest || zones_.empty()
                                ? dns::ZoneSet::kNone
                                : zones_.find(asked.name, asked.offset, asked.labels);
   if (host.addresses == nullptr && zone == dns::ZoneSet::kNone) return outcome;

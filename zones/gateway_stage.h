@@ -2,7 +2,8 @@
 //
 // Two of them stand in a route. The first, before `kubernetes` and `search`, has the hosts that are
 // written out; the second, behind `search`, those that a wildcard stands for, and says what does
-// not exist in the zones that are named.
+// not exist in the zones that are named. Where a block has several clusters, each has these two,
+// and the last one says what does not exist in any.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +29,13 @@ struct GatewayOptions {
 
 class GatewayStage final : public dns::Stage, public dns::LocalData {
  public:
-  enum class Part : std::uint8_t { Exact, Rest };
+  // Wildcards: what Rest has, without the zones that are named.
+  enum class Part : std::uint8_t { Exact, Wildcards, Rest };
+  using Tables = std::vector<std::shared_ptr<const HostTable>>;
 
+  // `others`: of the block's other clusters, for Rest.
   GatewayStage(Part part, std::shared_ptr<const GatewayOptions> options,
-               std::shared_ptr<const HostTable> table);
+               std::shared_ptr<const HostTable> table, Tables others = {});
 
   [[nodiscard]] std::string_view name() const noexcept override { return "gateways"; }
   [[nodiscard]] dns::Verdict handle(dns::Exchange& exchange) noexcept override;
@@ -63,12 +67,17 @@ class GatewayStage final : public dns::Stage, public dns::LocalData {
                        Outcome& outcome) const noexcept;
   // `owner` is the index of the name that it is of.
   void put_soa(dns::RRsetRef& soa, std::uint8_t owner) const noexcept;
+  // Whether it is known which hosts there are, and whether there is one below `name`; of all
+  // clusters.
+  [[nodiscard]] bool all_ready() const noexcept;
+  [[nodiscard]] bool is_above_a_host(dns::NameView name) const noexcept;
   // Octets of the zone that `name` is in: one that is named, or the host itself.
   [[nodiscard]] std::uint8_t zone_size(dns::NameView name) const noexcept;
 
   const Part part_;
   std::shared_ptr<const GatewayOptions> options_;
   std::shared_ptr<const HostTable> table_;
+  const Tables others_;
   std::uint32_t soa_ttl_;
   dns::ZoneSet zones_;
 };

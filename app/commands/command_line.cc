@@ -423,23 +423,47 @@ struct StageTexts {
 
 // Which API server is asked; `serve` and `services` share it.
 struct KubeconfigTexts {
-  std::string kubeconfig, context;
+  std::string kubeconfig;
+  Texts contexts;
 
   void add_to(Command& command) {
     command.optional_text("--kubeconfig", kubeconfig, "[FILE]",
                           "The cluster of a kubeconfig, beside manifests if there are any "
                           "[$KUBECONFIG, ~/.kube/config]");
-    command.text("--context", context, "NAME", "Context of the kubeconfig [its current one]");
+    command.texts("--context", contexts, "NAME",
+                  "Context of the kubeconfig [its current one]; repeatable: the names of each are "
+                  "below CONTEXT.kube.test");
   }
 
   void store(const Command& command, ServeOptions& options) const {
     if (command.given("--kubeconfig")) options.kubeconfig = kubeconfig;
-    options.context = context;
+    options.contexts = contexts;
     if (command.given("--context")) {
       if (!command.given("--kubeconfig")) throw UsageError{"--context needs --kubeconfig; add it"};
-      check_writable("--context", {context});
+      check_writable("--context", contexts);
+      check_zones();
     }
     if (!kubeconfig.empty()) check_writable("--kubeconfig", {kubeconfig});
+  }
+
+ private:
+  // Of several contexts each needs a zone of its own.
+  void check_zones() const {
+    if (contexts.size() < 2) return;
+    std::map<std::string, std::string> taken;
+    for (const std::string& context : contexts) {
+      const std::string zone = context_zone(context);
+      if (zone.empty()) {
+        throw UsageError{"--context: " + in_quotes(context) +
+                         " makes no label of a zone; rename it with `kubectl config "
+                         "rename-context`"};
+      }
+      const auto [at, fresh] = taken.emplace(zone, context);
+      if (fresh) continue;
+      throw UsageError{"--context: " + in_quotes(at->second) + " and " + in_quotes(context) +
+                       " have the same zone, " + zone +
+                       "; rename one of them with `kubectl config rename-context`"};
+    }
   }
 };
 
@@ -1731,6 +1755,38 @@ std::string last_stages(const ServeOptions& options) {
   return text + "    loadbalance\n";
 }
 
+// One `kubernetes`. `context`: empty for the current one.
+std::string cluster_stage(const ServeOptions& options, const Texts& zones, const Texts& reverse,
+                          const std::string& context, bool with_manifests, bool is_last) {
+  std::string text = "    kubernetes";
+  for (const std::string& zone : zones) text += " " + quote_word(zone);
+  for (const std::string& zone : reverse) text += " " + zone;
+  text += " {\n";
+  Texts manifests;
+  if (with_manifests) {
+    for (const std::string& path : options.manifests) manifests.push_back(quote_word(path));
+  }
+  text += property("manifests", manifests);
+  if (options.kubeconfig) {
+    Texts words{quote_word(*options.kubeconfig)};
+    if (!context.empty()) words.push_back(quote_word(context));
+    text += property("kubeconfig", words);
+  }
+  if (options.strict) text += "        strict\n";
+  Texts service_cidrs;
+  for (const registry::Cidr& cidr : options.service_cidrs) {
+    service_cidrs.push_back(cidr.to_string());
+  }
+  text += property("service_cidr", service_cidrs);
+  Texts pod_cidrs;
+  for (const registry::Cidr& cidr : options.pod_cidrs) pod_cidrs.push_back(cidr.to_string());
+  text += property("pod_cidr", pod_cidrs);
+  text += property("pods", Texts{options.pods});
+  if (options.ttl) text += property("ttl", Texts{std::to_string(*options.ttl)});
+  if (!options.forward.empty() || !is_last) text += property("fallthrough", reverse);
+  return text + "    }\n";
+}
+
 std::string stages(const ServeOptions& options) {
   Texts zones;
   Texts reverse;
@@ -1749,31 +1805,14 @@ std::string stages(const ServeOptions& options) {
     text += ingress.empty() ? "    gateways\n"
                             : "    gateways {\n" + property("ingress", ingress) + "    }\n";
   }
-  text += "    kubernetes";
-  for (const std::string& zone : zones) text += " " + quote_word(zone);
-  for (const std::string& zone : reverse) text += " " + zone;
-  text += " {\n";
-  Texts manifests;
-  for (const std::string& path : options.manifests) manifests.push_back(quote_word(path));
-  text += property("manifests", manifests);
-  if (options.kubeconfig) {
-    Texts words{quote_word(*options.kubeconfig)};
-    if (!options.context.empty()) words.push_back(quote_word(options.context));
-    text += property("kubeconfig", words);
+  Texts contexts = options.contexts;
+  if (contexts.empty()) contexts.emplace_back();
+  for (std::size_t i = 0; i < contexts.size(); ++i) {
+    Texts of_cluster = i == 0 ? zones : Texts();
+    if (contexts.size() > 1) of_cluster.push_back(context_zone(contexts[i]));
+    text +=
+        cluster_stage(options, of_cluster, reverse, contexts[i], i == 0, i + 1 == contexts.size());
   }
-  if (options.strict) text += "        strict\n";
-  Texts service_cidrs;
-  for (const registry::Cidr& cidr : options.service_cidrs) {
-    service_cidrs.push_back(cidr.to_string());
-  }
-  text += property("service_cidr", service_cidrs);
-  Texts pod_cidrs;
-  for (const registry::Cidr& cidr : options.pod_cidrs) pod_cidrs.push_back(cidr.to_string());
-  text += property("pod_cidr", pod_cidrs);
-  text += property("pods", Texts{options.pods});
-  if (options.ttl) text += property("ttl", Texts{std::to_string(*options.ttl)});
-  if (!options.forward.empty()) text += property("fallthrough", reverse);
-  text += "    }\n";
 
   Texts domains = options.search_domains;
   if (domains.empty() && !zones.empty()) domains = pod_search_domains("default", zones[0]);
@@ -1836,6 +1875,21 @@ std::string corefile_for_serve(const ServeOptions& options) {
     text += common + "}\n";
   }
   return text;
+}
+
+std::string context_zone(std::string_view context) {
+  std::string label;
+  for (const char c : context) {
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    const bool is_capital = c >= 'A' && c <= 'Z';
+    if (fits || is_capital) {
+      label += is_capital ? static_cast<char>(c - 'A' + 'a') : c;
+    } else if (!label.empty() && label.back() != '-') {
+      label += '-';
+    }
+  }
+  if (label.ends_with('-')) label.pop_back();
+  return label.empty() || label.size() > dns::kMaxLabelSize ? "" : label + ".kube.test";
 }
 
 std::string default_corefile(std::uint16_t dns_port) {

@@ -44,7 +44,9 @@ struct ServeOptions {
   // A kubeconfig, or several with colons between; empty: that of kubectl's, which the caller puts
   // in its place. nullopt: the API server is not asked.
   std::optional<std::string> kubeconfig;
-  std::string context;  // of the kubeconfig; empty: the current one
+  // Of the kubeconfig; none: the current one. Of several, each is a cluster of its own in the zone
+  // that context_zone() says, and the first one in `zones`, too.
+  std::vector<std::string> contexts;
   bool strict = false;  // no start while a manifest has an error
   std::vector<ListenAddress> listen = {{registry::IpAddress{{127, 0, 0, 1}}, kServePort}};
   // Normalised. Reverse zones are added by corefile_for_serve() unless some are given.
@@ -285,6 +287,10 @@ struct CommandLineExit {
 [[nodiscard]] std::vector<CommandPage> command_pages();
 
 // The Corefile that `serve` stands for; parse_corefile() accepts it for every parsed ServeOptions.
+// The zone of one of several clusters, without its trailing dot: the context's name as a label,
+// with hyphens for what cannot be in one, below kube.test. Empty: nothing of it can be.
+[[nodiscard]] std::string context_zone(std::string_view context);
+
 [[nodiscard]] std::string corefile_for_serve(const ServeOptions& options);
 
 // What CoreDNS serves when there is no Corefile.

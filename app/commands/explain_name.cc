@@ -54,10 +54,7 @@ int run_explain(const ExplainOptions& options, bool colour, std::ostream& out, s
     server.set_client(request.client);
     // A pod's resolver searches by itself.
     if (request.ns) server.without_search();
-    const registry::Store none;
-    ExplainedCluster cluster = server.cluster();
-    if (cluster.store == nullptr) cluster.store = &none;
-    const Explanation explanation = explain(cluster, server, request);
+    const Explanation explanation = explain(server.clusters(), server, request);
     out << (options.format == OutputFormat::Json ? explanation_json(explanation)
                                                  : explanation_text(explanation, colour));
     return explanation.good() ? 0 : 1;

@@ -141,6 +141,8 @@ ExplainedAnswer OfflineServer::ask(const dns::ListenerRoutes& routes, const dns:
   return result;
 }
 
-ExplainedCluster OfflineServer::cluster() const { return explained_cluster(environment_); }
+std::vector<ExplainedCluster> OfflineServer::clusters() const {
+  return explained_clusters(environment_);
+}
 
 }  // namespace clusterdns::app

@@ -34,9 +34,7 @@ class OfflineServer final : public Asker {
   std::optional<ExplainedAnswer> ask_outside(const dns::Name& name, dns::RRType type) override;
   std::vector<dns::Name> search_list(const dns::Name& name) override;
 
-  // The cluster of the first `gateways`, or of the first `kubernetes`; without a store when there
-  // is neither.
-  [[nodiscard]] ExplainedCluster cluster() const;
+  [[nodiscard]] std::vector<ExplainedCluster> clusters() const;
   [[nodiscard]] const Environment& environment() const noexcept { return environment_; }
 
  private:

@@ -374,7 +374,7 @@ class ConsoleApi::ExplainJob final : public std::enable_shared_from_this<Explain
     }
     try {
       Notebook notebook(*this);
-      json::value value = explanation_value(explain(view_->cluster(), notebook, wanted_));
+      json::value value = explanation_value(explain(view_->clusters(), notebook, wanted_));
       if (!done_.exchange(true)) reply_json(request_, *responder_, std::move(value));
     } catch (const Missing&) {
       api_->queue_->post([self = shared_from_this()] { self->learn(); });

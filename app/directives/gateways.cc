@@ -1,7 +1,8 @@
 // gateways [ZONE…] { OPTION… }
 //
-// Where the server block has no `kubernetes`, the options of that which say where objects come from
-// stand here.
+// It reads the objects of every `kubernetes` in the server block; of two clusters with the same
+// host the first one answers. Where the block has no `kubernetes`, the options of that which say
+// where objects come from stand here.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "app/corefile/options.h"
 #include "app/directives/directive.h"
 #include "zones/gateway_stage.h"
+#include "zones/reverse_name.h"
 
 namespace clusterdns::app {
 namespace {
@@ -128,21 +130,26 @@ Metrics::Collector gateways_metrics(std::shared_ptr<const zones::HostFigures> fi
   };
 }
 
-// The source that the block's `kubernetes` answers from, or one of its own; nullopt when what is
-// wrong with that `kubernetes` has been told.
-std::optional<ServedCluster> source_for(const Directive& directive, const Properties& properties,
-                                        BlockSetup& setup, std::size_t first_served) {
+// The sources that the block's `kubernetes` answer from, each once and in their order, or one of
+// its own; none when what is wrong with these `kubernetes` has been told.
+std::vector<ServedCluster> sources_for(const Directive& directive, const Properties& properties,
+                                       BlockSetup& setup, std::size_t first_served) {
   Environment& environment = setup.environment;
-  std::optional<ServedCluster> found;
+  std::vector<ServedCluster> found;
   for (std::size_t i = first_served; i < environment.served.size(); ++i) {
     const ServedCluster& served = environment.served[i];
+    const auto known = std::find_if(found.begin(), found.end(), [&](const ServedCluster& each) {
+      return each.source == served.source;
+    });
+    ServedCluster& own = known == found.end() ? found.emplace_back(served) : *known;
     const bool imports = served.store != &served.source->store();
-    if (imports && found) continue;
-    found = served;
-    if (!imports) break;
-    // All its zones may be of imports; the cluster's own objects are in the source all the same.
-    found->store = &served.source->store();
-    found->zones.clear();
+    if (!imports) {
+      if (own.zones.empty()) own = served;
+    } else if (known == found.end()) {
+      // All its zones may be of imports; the cluster's own objects are in the source all the same.
+      own.store = &served.source->store();
+      own.zones.clear();
+    }
   }
   const auto& directives = setup.block.directives;
   const bool has_kubernetes =
@@ -152,7 +159,7 @@ std::optional<ServedCluster> source_for(const Directive& directive, const Proper
     fail(properties.source.front().name.at,
          "is an option of 'kubernetes', whose objects 'gateways' uses; write it there");
   }
-  if (found || has_kubernetes) return found;
+  if (!found.empty() || has_kubernetes) return found;
   Directive own = directive;
   own.args.clear();
   own.args.push_back({"cluster.local", directive.name.at, false});
@@ -164,28 +171,12 @@ std::optional<ServedCluster> source_for(const Directive& directive, const Proper
   ServedCluster served = environment.served.back();
   environment.served.pop_back();
   served.zones.clear();
-  return served;
+  return {served};
 }
 
-void finish(const Directive& directive, Properties properties, BlockSetup& setup,
-            std::size_t first_served, std::size_t position) {
-  Environment& environment = setup.environment;
-  const auto source = source_for(directive, properties, setup, first_served);
-  if (!source) return;
-  const ServedCluster& served = *source;
-  for (std::size_t i = first_served; i < environment.served.size(); ++i) {
-    for (const dns::Name& zone : environment.served[i].zones) {
-      properties.stage.cluster_zones.add(zone);
-      properties.feed.plan.cluster_zones.push_back(without_dot(zone.to_text()));
-    }
-  }
-  if (setup.cluster_zone) {
-    properties.feed.plan.zone = without_dot(setup.cluster_zone->to_text());
-  }
-  properties.feed.zones = properties.stage.zones;
-  properties.feed.warn = [logger = environment.logger](const std::string& text) {
-    logger->warn("plugin/gateways: {}", text);
-  };
+// The hosts of one source; of an earlier configuration where that has the same.
+ClusterData::Hosts& hosts_of(const ServedCluster& served, const Properties& properties,
+                             Environment& environment) {
   const auto of_source = [&](const ClusterData& each) { return each.source == served.source; };
   const auto at = std::find_if(environment.clusters.begin(), environment.clusters.end(), of_source);
   const std::string key = key_of(properties);
@@ -209,18 +200,57 @@ void finish(const Directive& directive, Properties properties, BlockSetup& setup
       if (const auto still = table.lock()) still->set_ready(true);
     });
   }
-  environment.collectors.push_back(gateways_metrics(hosts.feed->figures()));
-  environment.gateways.push_back(
-      {served.source, hosts.table, properties.feed, std::vector<dns::Name>(served.zones)});
-  const auto options = std::make_shared<const zones::GatewayOptions>(std::move(properties.stage));
+  return hosts;
+}
+
+void finish(const Directive& directive, Properties properties, BlockSetup& setup,
+            std::size_t first_served, std::size_t position) {
+  Environment& environment = setup.environment;
+  const std::vector<ServedCluster> sources =
+      sources_for(directive, properties, setup, first_served);
+  if (sources.empty()) return;
+  for (std::size_t i = first_served; i < environment.served.size(); ++i) {
+    for (const dns::Name& zone : environment.served[i].zones) {
+      properties.stage.cluster_zones.add(zone);
+      properties.feed.plan.cluster_zones.push_back(without_dot(zone.to_text()));
+    }
+  }
+  properties.feed.zones = properties.stage.zones;
+  properties.feed.warn = [logger = environment.logger](const std::string& text) {
+    logger->warn("plugin/gateways: {}", text);
+  };
+  const auto options = std::make_shared<const zones::GatewayOptions>(properties.stage);
+  using Stage = zones::GatewayStage;
+  Stage::Tables tables;
+  std::vector<std::shared_ptr<dns::Stage>> exact, rest;
+  for (const ServedCluster& served : sources) {
+    const dns::Name* zone = setup.cluster_zone ? &*setup.cluster_zone : nullptr;
+    if (sources.size() > 1) {
+      const auto forward =
+          std::find_if(served.zones.begin(), served.zones.end(), [](const dns::Name& each) {
+            return !each.is_root() && !zones::is_reverse_zone(each.view());
+          });
+      if (forward != served.zones.end()) zone = &*forward;
+    }
+    if (zone != nullptr) properties.feed.plan.zone = without_dot(zone->to_text());
+    const ClusterData::Hosts& hosts = hosts_of(served, properties, environment);
+    environment.collectors.push_back(gateways_metrics(hosts.feed->figures()));
+    environment.gateways.push_back(
+        {served.source, hosts.table, properties.feed, std::vector<dns::Name>(served.zones)});
+    exact.push_back(std::make_shared<Stage>(Stage::Part::Exact, options, hosts.table));
+    if (rest.size() + 1 < sources.size()) {
+      rest.push_back(std::make_shared<Stage>(Stage::Part::Wildcards, options, hosts.table));
+      tables.push_back(hosts.table);
+    } else {
+      rest.push_back(std::make_shared<Stage>(Stage::Part::Rest, options, hosts.table, tables));
+    }
+  }
   auto& stages = setup.route.stages;
   const auto place = [&](std::size_t index) {
     return stages.begin() + static_cast<std::ptrdiff_t>(index);
   };
-  using Stage = zones::GatewayStage;
-  stages.insert(place(std::max(position, setup.behind_search)),
-                std::make_shared<Stage>(Stage::Part::Rest, options, hosts.table));
-  stages.insert(place(position), std::make_shared<Stage>(Stage::Part::Exact, options, hosts.table));
+  stages.insert(place(std::max(position, setup.behind_search)), rest.begin(), rest.end());
+  stages.insert(place(position), exact.begin(), exact.end());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "app/explain/explain.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -103,6 +104,9 @@ class Builder {
     result_.truncated = result_.truncated || study_->truncated;
     return std::move(result_);
   }
+
+  // After run(): the name that was found, or that was meant.
+  [[nodiscard]] const dns::Name& meant() const noexcept { return meant_; }
 
  private:
   // --- the question ---
@@ -1223,6 +1227,38 @@ class Builder {
   std::uint16_t best_routed_ = 0;  // the most specific host that routes the name; 0: none
 };
 
+bool has_host(const ExplainedCluster& cluster, const std::string& name, bool exact) {
+  if (!cluster.settings.gateways || cluster.study == nullptr) return false;
+  const std::vector<gw::Claim>& claims = cluster.study->plan.claims;
+  return std::any_of(claims.begin(), claims.end(), [&](const gw::Claim& claim) {
+    return exact ? claim.host == name : gw::covers(claim.host, name);
+  });
+}
+
+// The one with the longest zone that holds the name, or the first one with it as a host, as stages
+// look for it; otherwise `none`.
+std::size_t cluster_of(std::span<const ExplainedCluster> clusters, const dns::Name& name,
+                       std::size_t none = 0) {
+  dns::Name lower = name;
+  lower.make_lower();
+  std::size_t longest = 0, found = clusters.size();
+  for (std::size_t i = 0; i < clusters.size(); ++i) {
+    for (const dns::Name& zone : clusters[i].zones) {
+      if (zone.size() <= longest || !lower.is_at_or_below(zone.view())) continue;
+      longest = zone.size();
+      found = i;
+    }
+  }
+  if (found < clusters.size()) return found;
+  const std::string text = lower_text(name);
+  for (const bool exact : {true, false}) {
+    for (std::size_t i = 0; i < clusters.size(); ++i) {
+      if (has_host(clusters[i], text, exact)) return i;
+    }
+  }
+  return none;
+}
+
 }  // namespace
 
 ClusterStudy::ClusterStudy(const registry::Store& store, const gw::CheckSettings& settings,
@@ -1250,8 +1286,79 @@ std::optional<ExplainedQuestion> explained_question(const std::string& text) {
   return ExplainedQuestion{*name, false};
 }
 
-Explanation explain(const ExplainedCluster& cluster, Asker& asker, const ExplainRequest& request) {
-  return Builder(cluster, asker, request).run();
+std::vector<gw::Finding> host_conflicts(std::span<const ExplainedCluster> clusters,
+                                        const std::optional<std::string>& only) {
+  const auto object_of = [](const gw::Plan& plan, const gw::Claim& claim) {
+    const gw::Provider& provider = plan.providers[claim.provider];
+    if (claim.by != nullptr) return gw::name_of(*claim.by);
+    if (provider.object != nullptr) return gw::name_of(*provider.object);
+    return gw::ObjectName{"Service", provider.service};
+  };
+  struct First {
+    std::size_t cluster;
+    gw::ObjectName object;
+  };
+  std::vector<gw::Finding> found;
+  std::map<std::string_view, First> firsts;
+  for (std::size_t i = 0; i < clusters.size(); ++i) {
+    if (!clusters[i].settings.gateways || clusters[i].study == nullptr) continue;
+    const gw::Plan& plan = clusters[i].study->plan;
+    for (const gw::Claim& claim : plan.claims) {
+      if (only && claim.host != *only) continue;
+      const auto [at, is_first] = firsts.try_emplace(claim.host, First{i, {}});
+      if (is_first) at->second.object = object_of(plan, claim);
+      if (at->second.cluster == i || found.size() == kMaxExplained) continue;
+      const First& first = at->second;
+      const auto where = [&](std::size_t cluster) {
+        for (const dns::Name& zone : clusters[cluster].zones) {
+          if (!zones::is_reverse_zone(zone.view())) return "the cluster " + lower_text(zone);
+        }
+        return std::string("a cluster");
+      };
+      found.push_back(
+          {"duplicate-host", gw::Severity::Warning, object_of(plan, claim),
+           "the host '" + claim.host + "' of " + where(i) + " is also one of " +
+               where(first.cluster) + ", by " + first.object.kind + " '" + first.object.key.ns +
+               "/" + first.object.key.name + "', which is answered",
+           "Give one of them another host, or change the order of the clusters", claim.host});
+    }
+  }
+  return found;
+}
+
+Explanation explain(std::span<const ExplainedCluster> clusters, Asker& asker,
+                    const ExplainRequest& request) {
+  if (clusters.empty()) {
+    const registry::Store none;
+    ExplainedCluster cluster;
+    cluster.store = &none;
+    cluster.settings.gateways = false;
+    return Builder(cluster, asker, request).run();
+  }
+  if (clusters.size() == 1) return Builder(clusters.front(), asker, request).run();
+  std::vector<ExplainedCluster> studied;
+  if (clusters.front().study == nullptr) {
+    studied.assign(clusters.begin(), clusters.end());
+    for (ExplainedCluster& cluster : studied) {
+      cluster.study = std::make_shared<const ClusterStudy>(*cluster.store, cluster.settings);
+    }
+    clusters = studied;
+  }
+  const auto question = explained_question(request.name);
+  std::size_t chosen = question ? cluster_of(clusters, question->name) : 0;
+  Builder builder(clusters[chosen], asker, request);
+  Explanation explanation = builder.run();
+  // `search` may have found it in another cluster; and several have the same reverse zones.
+  dns::Name where = builder.meant();
+  if (!explanation.answer.records.empty() && explanation.answer.records.back().type == "PTR") {
+    const auto target = dns::Name::from_text(explanation.answer.records.back().data);
+    if (target) where = *target;
+  }
+  const std::size_t found = cluster_of(clusters, where, chosen);
+  if (found != chosen) explanation = Builder(clusters[found], asker, request).run();
+  auto conflicts = host_conflicts(clusters, lower_text(where));
+  std::move(conflicts.begin(), conflicts.end(), std::back_inserter(explanation.problems));
+  return explanation;
 }
 
 }  // namespace clusterdns::app

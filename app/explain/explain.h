@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -116,7 +117,16 @@ struct ExplainedCluster {
   std::shared_ptr<const ClusterStudy> study;  // of `store` and `settings`; nullptr: made each time
 };
 
-[[nodiscard]] Explanation explain(const ExplainedCluster& cluster, Asker& asker,
+// Hosts that several of these clusters have: of each the objects whose addresses are not answered,
+// because an earlier cluster has the host. `only`: of that host alone, without its trailing dot. At
+// most kMaxExplained.
+[[nodiscard]] std::vector<registry::gateways::Finding> host_conflicts(
+    std::span<const ExplainedCluster> clusters,
+    const std::optional<std::string>& only = std::nullopt);
+
+// By the cluster that the name is one of, or else the first one that has it as a host; by the first
+// one when none has. `clusters` may be empty.
+[[nodiscard]] Explanation explain(std::span<const ExplainedCluster> clusters, Asker& asker,
                                   const ExplainRequest& request);
 
 // The name and type that `text` asks for: the reverse name and PTR of an address. nullopt when it

@@ -135,33 +135,41 @@ std::vector<dns::Name> search_names(const dns::Route& route, const dns::Name& na
   return list;
 }
 
-ExplainedCluster explained_cluster(const Environment& environment) {
-  ExplainedCluster cluster;
-  std::shared_ptr<ClusterSource> source;
-  if (!environment.gateways.empty()) {
-    const ServedGateways& served = environment.gateways.front();
-    source = served.source;
+std::vector<ExplainedCluster> explained_clusters(const Environment& environment) {
+  std::vector<ExplainedCluster> clusters;
+  std::vector<const ClusterSource*> sources;
+  const auto of_source = [&](const std::shared_ptr<ClusterSource>& source) -> ExplainedCluster& {
+    const auto at = std::find(sources.begin(), sources.end(), source.get());
+    if (at != sources.end()) return clusters[static_cast<std::size_t>(at - sources.begin())];
+    sources.push_back(source.get());
+    ExplainedCluster& cluster = clusters.emplace_back();
+    cluster.settings.gateways = false;
+    cluster.store = &source->store();
+    cluster.has_api = source->api() != nullptr;
+    if (source->manifests() != nullptr) {
+      cluster.place = [places = std::make_shared<const ObjectPlaces>(*source->manifests())](
+                          const registry::gateways::ObjectName& object) {
+        return places->find(object);
+      };
+    }
+    return cluster;
+  };
+  for (const ServedGateways& served : environment.gateways) {
+    ExplainedCluster& cluster = of_source(served.source);
+    if (cluster.settings.gateways) continue;
+    cluster.settings.gateways = true;
     cluster.settings.plan = served.options.plan;
     cluster.settings.ingress = served.options.ingress;
-  } else {
-    cluster.settings.gateways = false;
-    if (!environment.served.empty()) source = environment.served.front().source;
   }
   for (const ServedCluster& served : environment.served) {
+    ExplainedCluster& cluster = of_source(served.source);
     cluster.zones.insert(cluster.zones.end(), served.zones.begin(), served.zones.end());
   }
-  if (cluster.zones.empty() && !environment.gateways.empty()) {
-    cluster.zones = environment.gateways.front().cluster_zones;
+  for (const ServedGateways& served : environment.gateways) {
+    ExplainedCluster& cluster = of_source(served.source);
+    if (cluster.zones.empty()) cluster.zones = served.cluster_zones;
   }
-  if (source == nullptr) return cluster;
-  cluster.store = &source->store();
-  cluster.has_api = source->api() != nullptr;
-  if (source->manifests() == nullptr) return cluster;
-  cluster.place = [places = std::make_shared<const ObjectPlaces>(*source->manifests())](
-                      const registry::gateways::ObjectName& object) {
-    return places->find(object);
-  };
-  return cluster;
+  return clusters;
 }
 
 }  // namespace clusterdns::app

@@ -54,8 +54,8 @@ class AnswerWatch final : public dns::AnswerObserver {
 [[nodiscard]] std::vector<dns::Name> search_names(const dns::Route& route, const dns::Name& name,
                                                   const dns::Endpoint& client);
 
-// The cluster of the first `gateways`, or of the first `kubernetes`; without a store when there is
-// neither. Refers to the environment's sources.
-[[nodiscard]] ExplainedCluster explained_cluster(const Environment& environment);
+// The clusters of all `gateways` and `kubernetes`, each once, in that order. They refer to the
+// environment's sources.
+[[nodiscard]] std::vector<ExplainedCluster> explained_clusters(const Environment& environment);
 
 }  // namespace clusterdns::app

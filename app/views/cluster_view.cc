@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <iterator>
 #include <utility>
 
 #include "app/explain/explanation_text.h"
@@ -51,7 +52,11 @@ ViewParts view_parts(const Environment& environment) {
     parts.stores.push_back({store.objects(), {}});
     return taken.size() - 1;
   };
-  parts.cluster = explained_cluster(environment);
+  for (ExplainedCluster& cluster : explained_clusters(environment)) {
+    const std::size_t store = place_of(*cluster.store);
+    cluster.store = nullptr;
+    parts.clusters.push_back({store, std::move(cluster)});
+  }
   for (const ServedGateways& served : environment.gateways) {
     gw::CheckSettings settings;
     settings.plan = served.options.plan;
@@ -66,9 +71,6 @@ ViewParts view_parts(const Environment& environment) {
       if (is_shown(*services[i], served)) cluster.shown[i] = true;
     }
   }
-  const auto explained = std::find(taken.begin(), taken.end(), parts.cluster.store);
-  parts.explained = static_cast<std::size_t>(explained - taken.begin());
-  parts.cluster.store = nullptr;
   for (const ClusterData& data : environment.clusters) {
     parts.problems.push_back(data.source->shared_findings());
   }
@@ -76,7 +78,7 @@ ViewParts view_parts(const Environment& environment) {
 }
 
 ClusterView::ClusterView(ViewParts parts, const std::function<bool()>& stop)
-    : cluster_(std::move(parts.cluster)), problems_(std::move(parts.problems)) {
+    : problems_(std::move(parts.problems)) {
   const auto go_on = [&] {
     if (stop && stop()) throw ViewStopped();
   };
@@ -101,9 +103,6 @@ ClusterView::ClusterView(ViewParts parts, const std::function<bool()>& stop)
                    [](const auto& a, const auto& b) { return a.service->key < b.service->key; });
   const auto same = [](const auto& a, const auto& b) { return a.service->key == b.service->key; };
   services_.erase(std::unique(services_.begin(), services_.end(), same), services_.end());
-  if (parts.explained == stores_.size())
-    stores_.push_back(std::make_unique<const registry::Store>());
-  cluster_.store = stores_.at(parts.explained).get();
   for (const ViewParts::Hosts& each : parts.hosts) {
     hosts_.add(*stores_[each.store], each.settings);
     go_on();
@@ -113,9 +112,14 @@ ClusterView::ClusterView(ViewParts parts, const std::function<bool()>& stop)
   const auto end = thread_time() + kViewChecks;
   gw::CheckBounds bounds{kViewFindingOctets,
                          [&] { return (stop && stop()) || thread_time() > end; }};
-  cluster_.study =
-      std::make_shared<const ClusterStudy>(*cluster_.store, cluster_.settings, &bounds);
-  go_on();
+  for (ViewParts::Explained& each : parts.clusters) {
+    ExplainedCluster& cluster = clusters_.emplace_back(std::move(each.cluster));
+    cluster.store = stores_[each.store].get();
+    cluster.study = std::make_shared<const ClusterStudy>(*cluster.store, cluster.settings, &bounds);
+    truncated_ = truncated_ || cluster.study->truncated;
+    go_on();
+  }
+  if (clusters_.size() > 1) merge_findings();
   for (const gw::Finding& finding : findings()) {
     if (finding.severity == gw::Severity::Warning) ++warnings_;
     if (finding.severity != gw::Severity::Error) continue;
@@ -127,6 +131,17 @@ ClusterView::ClusterView(ViewParts parts, const std::function<bool()>& stop)
   for (const auto& problems : problems_) {
     for (const registry::Problem& problem : *problems) ++(problem.is_error() ? errors_ : warnings_);
   }
+}
+
+void ClusterView::merge_findings() {
+  for (const ExplainedCluster& cluster : clusters_) {
+    findings_.insert(findings_.end(), cluster.study->findings.begin(),
+                     cluster.study->findings.end());
+  }
+  auto conflicts = host_conflicts(clusters_);
+  std::move(conflicts.begin(), conflicts.end(), std::back_inserter(findings_));
+  std::stable_sort(findings_.begin(), findings_.end(),
+                   [](const gw::Finding& a, const gw::Finding& b) { return a.object < b.object; });
 }
 
 std::size_t ClusterView::problem_count() const noexcept {

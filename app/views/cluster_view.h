@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -51,10 +52,13 @@ struct ViewParts {
     registry::StoreObjects objects;
     std::vector<bool> shown;  // by Service: a stage answers for it
   };
+  struct Explained {
+    std::size_t store;         // index
+    ExplainedCluster cluster;  // without store and study
+  };
   std::vector<Cluster> stores;
-  std::size_t explained = 0;  // which store names are explained by; none: the number of stores
-  ExplainedCluster cluster;   // without store and study
-  std::vector<Hosts> hosts;   // of each `gateways`
+  std::vector<Explained> clusters;
+  std::vector<Hosts> hosts;  // of each `gateways`
   std::vector<std::shared_ptr<const std::vector<registry::Problem>>> problems;  // of manifests
 };
 // Control thread.
@@ -68,7 +72,8 @@ class ClusterView {
   ClusterView(const ClusterView&) = delete;
   ClusterView& operator=(const ClusterView&) = delete;
 
-  [[nodiscard]] const ExplainedCluster& cluster() const noexcept { return cluster_; }
+  // What names are explained by, each with its study.
+  [[nodiscard]] std::span<const ExplainedCluster> clusters() const noexcept { return clusters_; }
   // A Service that stages answer for, and a store that has its slices.
   struct ShownService {
     const registry::Service* service;
@@ -78,11 +83,12 @@ class ClusterView {
   [[nodiscard]] const std::vector<ShownService>& services() const noexcept { return services_; }
   // By host, gateway and object.
   [[nodiscard]] const HostList& hosts() const noexcept { return hosts_; }
+  // Of all clusters, by object.
   [[nodiscard]] const std::vector<registry::gateways::Finding>& findings() const noexcept {
-    return cluster_.study->findings;
+    return clusters_.size() == 1 ? clusters_.front().study->findings : findings_;
   }
   // The findings are not all.
-  [[nodiscard]] bool truncated() const noexcept { return cluster_.study->truncated; }
+  [[nodiscard]] bool truncated() const noexcept { return truncated_; }
   // Of the findings, then of the problems of manifests: how many, and one.
   [[nodiscard]] std::size_t problem_count() const noexcept;
   [[nodiscard]] boost::json::object problem(std::size_t index) const;
@@ -95,8 +101,12 @@ class ClusterView {
   }
 
  private:
+  void merge_findings();
+
   std::vector<std::unique_ptr<const registry::Store>> stores_;
-  ExplainedCluster cluster_;
+  std::vector<ExplainedCluster> clusters_;
+  std::vector<registry::gateways::Finding> findings_;  // of several clusters
+  bool truncated_ = false;
   std::vector<ShownService> services_;
   HostList hosts_;
   std::vector<std::shared_ptr<const std::vector<registry::Problem>>> problems_;

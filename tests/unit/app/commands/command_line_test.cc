@@ -310,6 +310,29 @@ TEST(CommandLine, ServeOfAKubeconfig) {
   EXPECT_FALSE(options<ServeOptions>({"serve", "k8s"}).kubeconfig.has_value());
 }
 
+TEST(CommandLine, ServeOfSeveralContexts) {
+  const std::string text =
+      serve({"--kubeconfig", "x", "--context", "kind-a", "--context", "Admin@b.c", "-m", "k8s"});
+  EXPECT_THAT(text, HasSubstr("    kubernetes cluster.local kind-a.kube.test in-addr.arpa "
+                              "ip6.arpa {\n        manifests k8s\n        kubeconfig x kind-a\n"));
+  EXPECT_THAT(text, HasSubstr("    kubernetes admin-b-c.kube.test in-addr.arpa ip6.arpa {\n"
+                              "        kubeconfig x Admin@b.c\n"));
+  // Addresses that are not of the first go on to the second.
+  EXPECT_THAT(
+      serve({"--kubeconfig", "x", "--context", "a", "--context", "b", "--no-forward"}),
+      ::testing::ContainsRegex("kubeconfig x a\n[^}]*fallthrough in-addr.arpa ip6.arpa\n    }"));
+  EXPECT_EQ(context_zone("arn:aws:eks:eu:1:cluster/Prod_"),
+            "arn-aws-eks-eu-1-cluster-prod.kube.test");
+  EXPECT_EQ(context_zone("..."), "");
+  EXPECT_EQ(context_zone(std::string(64, 'a')), "");
+  EXPECT_EQ(error_of({"serve", "--kubeconfig", "x", "--context", "a.b", "--context", "a_b"}),
+            "clusterdns serve: --context: 'a.b' and 'a_b' have the same zone, a-b.kube.test; "
+            "rename one of them with `kubectl config rename-context`");
+  EXPECT_EQ(error_of({"serve", "--kubeconfig", "x", "--context", "a", "--context", "..."}),
+            "clusterdns serve: --context: '...' makes no label of a zone; rename it with `kubectl "
+            "config rename-context`");
+}
+
 TEST(CommandLine, ServeErrors) {
   const std::vector<std::pair<Strings, std::string>> cases = {
       {{},

@@ -74,6 +74,42 @@ TEST_F(GatewaysDirective, WithoutKubernetesItHasASourceOfItsOwn) {
               HasSubstr("is an option of 'kubernetes', whose objects 'gateways' uses"));
 }
 
+// An Ingress for `host` at `address`.
+std::string ingress_for(const std::string& name, const std::string& host,
+                        const std::string& address) {
+  return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: " + name +
+         "}\nspec: {rules: [{host: \"" + host +
+         "\"}]}\nstatus: {loadBalancer: {ingress: [{ip: " + address + "}]}}\n---\n";
+}
+
+TEST_F(GatewaysDirective, SeveralClusters) {
+  ScratchFolder one, two;
+  one.write("a.yaml", ingress_for("both", "shop.test", "192.0.2.1") +
+                          ingress_for("one", "deep.one.test", "192.0.2.1") +
+                          ingress_for("wild", "*.wild.test", "192.0.2.1"));
+  two.write("a.yaml", ingress_for("both", "shop.test", "192.0.2.2") +
+                          ingress_for("two", "two.test", "192.0.2.2") +
+                          ingress_for("wild", "a.wild.test", "192.0.2.2"));
+  const auto clusters = "    kubernetes one.kube.test {\n        manifests " + one.path().native() +
+                        "\n    }\n    kubernetes two.kube.test {\n        manifests " +
+                        two.path().native() + "\n    }\n    whoami\n";
+  serve("    gateways\n" + clusters);
+  // The first one that has the host; an exact one of any before a wildcard of any.
+  EXPECT_THAT(data("shop.test"), ElementsAre("192.0.2.1"));
+  EXPECT_THAT(data("deep.one.test"), ElementsAre("192.0.2.1"));
+  EXPECT_THAT(data("two.test"), ElementsAre("192.0.2.2"));
+  EXPECT_THAT(data("a.wild.test"), ElementsAre("192.0.2.2"));
+  EXPECT_THAT(data("b.wild.test"), ElementsAre("192.0.2.1"));
+  EXPECT_EQ(ask("other.test").stage, "whoami");
+  // What does not exist in a zone is in no cluster.
+  serve("    gateways test\n" + clusters);
+  EXPECT_THAT(data("shop.test"), ElementsAre("192.0.2.1"));
+  EXPECT_THAT(data("two.test"), ElementsAre("192.0.2.2"));
+  EXPECT_THAT(data("b.wild.test"), ElementsAre("192.0.2.1"));
+  EXPECT_EQ(ask("other.test").rcode, "NXDOMAIN");
+  EXPECT_EQ(ask("one.test").rcode, "NOERROR") << "above a host of the first";
+}
+
 // It is the same source, whatever its zones are, and its mistakes are told once.
 TEST_F(GatewaysDirective, ASourceOfItsOwnOnlyWithoutKubernetes) {
   const std::string broken =

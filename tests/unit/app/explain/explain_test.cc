@@ -52,7 +52,7 @@ class Explain : public ::testing::Test {
     request.name = name;
     request.ns = std::move(ns);
     request.type = type;
-    return explain(server_->cluster(), *server_, request);
+    return explain(server_->clusters(), *server_, request);
   }
 
   static std::set<std::string> codes(const Explanation& explanation) {
@@ -94,6 +94,42 @@ class Explain : public ::testing::Test {
   ScratchFolder folder_;
   std::unique_ptr<OfflineServer> server_;
 };
+
+// Each name by the cluster that has it; a host of two is told.
+TEST_F(Explain, SeveralClusters) {
+  const auto cluster = [](const std::string& service, const std::string& address) {
+    return "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+           "spec: {clusterIP: " +
+           service +
+           ", ports: [{port: 80}]}\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+           "metadata: {name: shop}\nspec: {rules: [{host: shop.test}]}\n"
+           "status: {loadBalancer: {ingress: [{ip: " +
+           address + "}]}}\n";
+  };
+  ScratchFolder one, two;
+  one.write("a.yaml", cluster("10.96.0.7", "192.0.2.1"));
+  two.write("b.yaml", cluster("10.97.0.7", "192.0.2.2"));
+  server_ = std::make_unique<OfflineServer>(parse_corefile(
+      ".:53 {\n    bind 127.0.0.1\n    gateways\n    kubernetes one.test in-addr.arpa {\n"
+      "        manifests " +
+          one.path().native() +
+          "\n        fallthrough in-addr.arpa\n    }\n    kubernetes two.test in-addr.arpa {\n"
+          "        manifests " +
+          two.path().native() + "\n    }\n    search default.svc.two.test\n}\n",
+      "test"));
+  const auto file = [](const Explanation& explanation) {
+    return explanation.objects.empty() ? "" : explanation.objects.front().source;
+  };
+  EXPECT_THAT(file(ask("web.default.svc.one.test.")), HasSubstr("a.yaml:1"));
+  EXPECT_THAT(file(ask("web.default.svc.two.test.")), HasSubstr("b.yaml:1"));
+  EXPECT_THAT(file(ask("web")), HasSubstr("b.yaml:1")) << "by the search list";
+  EXPECT_THAT(file(ask("10.96.0.7")), HasSubstr("a.yaml:1"));
+  EXPECT_THAT(file(ask("10.97.0.7")), HasSubstr("b.yaml:1"));
+  EXPECT_THAT(codes(ask("web.default.svc.two.test.")), Not(Contains("duplicate-host Ingress")));
+  const Explanation shop = ask("shop.test.");
+  EXPECT_THAT(data(shop), ElementsAre("192.0.2.1"));
+  EXPECT_THAT(codes(shop), Contains("duplicate-host Ingress"));
+}
 
 TEST_F(Explain, AHostOfAGateway) {
   serve(documents(kIngressGateway, kWildcard));
@@ -701,12 +737,12 @@ TEST_F(Explain, ANameThatAlsoExistsOutside) {
   ScriptedAsker asker;
   ExplainRequest request;
   request.name = "shop.example.com";
-  EXPECT_THAT(codes(explain(server_->cluster(), asker, request)), IsEmpty());
+  EXPECT_THAT(codes(explain(server_->clusters(), asker, request)), IsEmpty());
   asker.outside = ExplainedAnswer{"NXDOMAIN", "forward", {}, "", "192.0.2.53:53"};
-  EXPECT_THAT(codes(explain(server_->cluster(), asker, request)), IsEmpty());
+  EXPECT_THAT(codes(explain(server_->clusters(), asker, request)), IsEmpty());
   asker.outside->rcode = "NOERROR";
   asker.outside->records = {{"shop.example.com.", "A", 300, "198.51.100.7"}};
-  const Explanation hidden = explain(server_->cluster(), asker, request);
+  const Explanation hidden = explain(server_->clusters(), asker, request);
   EXPECT_THAT(codes(hidden), ElementsAre("foreign Name"));
   EXPECT_TRUE(hidden.good());
   EXPECT_THAT(hidden.problems[0].text, HasSubstr("198.51.100.7"));
