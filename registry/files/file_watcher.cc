@@ -34,9 +34,13 @@ constexpr int kMaxLinks = 40;
 // Room for some hundred events a read.
 constexpr std::size_t kEventBufferSize = 16 * 1024;
 
-constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM |
-                                  IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_DELETE_SELF |
-                                  IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
+// Of a folder in which only some names matter: not what is written to its files, which may be logs
+// that are written all the time.
+constexpr std::uint32_t kNameEvents = IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE |
+                                      IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR |
+                                      IN_EXCL_UNLINK;
+constexpr std::uint32_t kWriteEvents = IN_CLOSE_WRITE | IN_MODIFY;
+constexpr std::uint32_t kEvents = kNameEvents | kWriteEvents;
 
 // What matters in one folder.
 struct Interest {
@@ -123,6 +127,13 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
   bool uses_inotify() const { return inotify_.is_open(); }
 
  private:
+  struct Watch {
+    fs::path path;
+    std::uint32_t events = 0;
+    bool is_file = false;
+    Interest interest;  // of a folder
+  };
+
   // --- watches ---
 
   // Makes the watches those that the paths need now. A folder is watched before it is listed, so
@@ -162,19 +173,42 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
 
   // `name` null: everything in the folder matters.
   void add(const fs::path& folder, const std::string* name) {
-    if (!inotify_.is_open()) return;
-    const int descriptor = inotify_add_watch(inotify_.native_handle(), folder.c_str(), kEvents);
+    if (name == nullptr) {
+      if (Watch* const watch = watch_path(folder, kEvents)) watch->interest.everything = true;
+      return;
+    }
+    // A file's own watch tells what is written to it. Where we may not have one, the folder's does.
+    std::error_code ignored;
+    const fs::path file = folder / *name;
+    std::uint32_t events = kNameEvents;
+    if (fs::is_regular_file(fs::symlink_status(file, ignored))) {
+      Watch* const watch = watch_path(file, kWriteEvents | IN_ATTRIB);
+      if (watch == nullptr) {
+        events = kEvents;
+      } else {
+        watch->is_file = true;
+      }
+    }
+    if (Watch* const watch = watch_path(folder, events)) watch->interest.names.insert(*name);
+  }
+
+  // nullptr: it has gone, or may not be read, which reading reports; or there are no watches left.
+  Watch* watch_path(const fs::path& path, std::uint32_t events) {
+    if (!inotify_.is_open()) return nullptr;
+    const int inotify = inotify_.native_handle();
+    const int descriptor = inotify_add_watch(inotify, path.c_str(), events);
     if (descriptor < 0) {
       if (errno == ENOSPC || errno == ENOMEM) fall_back(errno);
-      return;  // otherwise it has gone, or may not be read, which reading reports
+      return nullptr;
     }
     Watch& watch = watches_[descriptor];
-    watch.folder = folder;
-    if (name == nullptr) {
-      watch.interest.everything = true;
-    } else {
-      watch.interest.names.insert(*name);
+    watch.path = path;
+    // What is asked for later takes the place of what was asked for before.
+    if ((watch.events & ~events) != 0) {
+      (void)inotify_add_watch(inotify, path.c_str(), watch.events | events);
     }
+    watch.events |= events;
+    return &watch;
   }
 
   // --- events ---
@@ -214,10 +248,13 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
       return;
     }
     if ((event.mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0) return schedule(kWatchQuiet);
+    if (watch.is_file) {
+      return schedule((event.mask & IN_MODIFY) != 0 ? kWatchOpenQuiet : kWatchQuiet);
+    }
     const bool wanted = watch.interest.names.contains(std::string(name)) ||
                         (watch.interest.everything && is_interesting_name(name));
     if (!wanted) return;
-    schedule(is_being_written(event, watch.folder / name) ? kWatchOpenQuiet : kWatchQuiet);
+    schedule(is_being_written(event, watch.path / name) ? kWatchOpenQuiet : kWatchQuiet);
   }
 
   // Will the end of writing be an event of its own?
@@ -270,17 +307,12 @@ class FileWatcher::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
-  struct Watch {
-    fs::path folder;
-    Interest interest;
-  };
-
   const std::vector<fs::path> paths_;
   const std::function<void()> changed_;
   const std::function<void(const std::string&)> warning_;
   asio::posix::stream_descriptor inotify_;
   asio::steady_timer timer_;
-  std::unordered_map<int, Watch> watches_;  // by watch descriptor, one for each folder inode
+  std::unordered_map<int, Watch> watches_;  // by watch descriptor, one for each inode
   std::optional<Clock::time_point> burst_start_;
   bool stopped_ = false;
   std::array<char, kEventBufferSize> buffer_{};

@@ -20,7 +20,7 @@ inline constexpr std::chrono::milliseconds kWatchLongest{60};
 // How often to look where the kernel does not tell.
 inline constexpr std::chrono::seconds kWatchPollInterval{2};
 
-// inotify on folders (recursive), on the folders of single files, and on every folder that a
+// inotify on folders (recursive), on single files and their folders, and on every folder that a
 // symbolic link on the way stands in or leads to: rename-over by an editor, the `..data` swap of a
 // mounted ConfigMap, files and folders that come and go are all seen. Where inotify has no watches
 // left, it falls back to looking every kWatchPollInterval.

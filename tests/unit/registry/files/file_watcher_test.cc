@@ -4,9 +4,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -95,6 +99,45 @@ TEST_F(WatchTest, WrittenAndNotYetClosed) {
   std::ofstream open_file(folder_ / "a.yaml", std::ios::trunc);
   open_file << service("a", "10.96.7.2") << std::flush;
   EXPECT_TRUE(becomes("a", "10.96.7.2"));
+}
+
+// Events that this process has asked the kernel for, of one folder or file.
+std::uint32_t watched_events(const fs::path& path) {
+  struct stat status {};
+  EXPECT_EQ(::stat(path.c_str(), &status), 0);
+  std::uint32_t events = 0;
+  for (const fs::directory_entry& each : fs::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream in(each.path());
+    for (std::string line; std::getline(in, line);) {
+      unsigned long inode = 0;
+      unsigned mask = 0;
+      // inotify wd:1 ino:3ad8 sdev:800001 mask:fce …
+      if (std::sscanf(line.c_str(), "inotify wd:%*x ino:%lx sdev:%*x mask:%x", &inode, &mask) ==
+              2 &&
+          inode == status.st_ino) {
+        events |= mask;
+      }
+    }
+  }
+  return events;
+}
+
+// A log beside it that is written all the time wakes nobody.
+TEST_F(WatchTest, WhatIsWrittenToOtherFilesIsNotAskedFor) {
+  const fs::path one = folder_.write("one.yaml", service("a", "10.96.0.1"));
+  folder_.write("all/b.yaml", service("b", "10.96.0.2"));
+  start({one, folder_.path() / "all"});
+  EXPECT_EQ(watched_events(folder_.path()) & (IN_MODIFY | IN_CLOSE_WRITE), 0U);
+  EXPECT_NE(watched_events(folder_.path()) & IN_MOVED_TO, 0U);
+  EXPECT_NE(watched_events(one) & IN_MODIFY, 0U);
+  EXPECT_NE(watched_events(folder_.path() / "all") & IN_MODIFY, 0U);
+  // As a folder of which everything matters, too, it is asked for all.
+  source_->stop();
+  start({one, folder_.path()});
+  EXPECT_NE(watched_events(folder_.path()) & IN_MODIFY, 0U);
+  source_->stop();
+  start({folder_.path(), one});
+  EXPECT_NE(watched_events(folder_.path()) & IN_MODIFY, 0U);
 }
 
 TEST_F(WatchTest, FilesAndFoldersComeAndGo) {
