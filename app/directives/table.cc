@@ -4,6 +4,7 @@
 #include "app/corefile/error.h"
 #include "app/directives/autopath.h"
 #include "app/directives/directive.h"
+#include "app/directives/dnssec.h"
 #include "app/directives/dnstap.h"
 #include "app/directives/geoip.h"
 #include "app/directives/tsig.h"
@@ -142,7 +143,9 @@ constexpr std::array kDirectives = {
                   "who may ask for what", &set_up_acl, true, true, &acl_options},
     DirectiveSpec{"header", "header { query|response set|clear FLAG… }", "sets and clears flags",
                   &set_up_header, true, true, &header_options},
-    later("dnssec"),
+    DirectiveSpec{"dnssec", "dnssec [ZONES…] { key file KEY…  cache_capacity N }",
+                  "signs answers as they are given (DNSSEC)", &set_up_dnssec, true, false,
+                  &dnssec_options},
     DirectiveSpec{"minimal", "minimal", "leaves out what was not asked for", &set_up_minimal},
     DirectiveSpec{"template", "template CLASS TYPE [ZONE…] { match …  answer … }",
                   "answers made of the question", &set_up_template, true, true, &template_options},

@@ -10,6 +10,7 @@
 #include "app/console/gate.h"
 #include "app/corefile/limits.h"
 #include "app/directives/auto_scan.h"
+#include "app/directives/dnssec.h"
 #include "app/directives/fault_control.h"
 #include "app/directives/fault_rule.h"
 #include "app/directives/hosts_file.h"
@@ -17,6 +18,7 @@
 #include "app/directives/secondary_zones.h"
 #include "app/directives/target_api.h"
 #include "app/directives/tsig.h"
+#include "app/directives/zone_keys.h"
 #include "app/log/log_queue.h"
 #include "app/node/kube_dns_config.h"
 #include "dns/cache/answer_cache.h"
@@ -34,6 +36,7 @@
 #include "dns/server/responder.h"
 #include "dns/server/server.h"
 #include "dns/server/tcp_connection.h"
+#include "dns/shape/dnssec_stage.h"
 #include "dns/shape/shape_stages.h"
 #include "dns/tap/tap.h"
 #include "dns/target/evidence.h"
@@ -72,6 +75,13 @@ std::map<std::string, std::string> limits() {
   return {
       {"kMaxDelayedOctets", text(dns::kMaxDelayedOctets)},
       {"kGeoipSubnets", text(dns::kGeoipSubnets)},
+      {"DnssecStage::kMaxKeys", text(dns::DnssecStage::kMaxKeys)},
+      {"kMaxKeyFile", text(kMaxKeyFile)},
+      {"kMaxSignatures", text(kMaxSignatures)},
+      {"SignatureCache::kOverhead", text(dns::SignatureCache::kOverhead)},
+      {"DnssecStage::kMaxMade", text(dns::DnssecStage::kMaxMade)},
+      {"DnssecStage::kMaxAdditional", text(dns::DnssecStage::kMaxAdditional)},
+      {"DnssecStage::kBurst", text(dns::DnssecStage::kBurst)},
       {"kMaxTsigKeys", text(kMaxTsigKeys)},
       {"kMaxTsigFile", text(kMaxTsigFile)},
       {"kMaxUnsigned", text(dns::kMaxUnsigned)},

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
@@ -12,6 +13,7 @@
 #include "app/instance/instance.h"
 #include "tests/unit/app/folder.h"
 #include "tests/unit/dns/policy/geo_database.h"
+#include "tests/unit/dns/shape/keys.h"
 #include "tests/unit/registry/kubernetes/scripted_api.h"
 
 namespace clusterdns::app {
@@ -409,6 +411,35 @@ constexpr Case kCases[] = {
     {"geoip", "geoip DIR/zone", "2:7: geoip: 'DIR/zone' cannot be used: "},
     {"geoip", "geoip DIR/city.mmdb {\nlanguages en\n}",
      "3:1: geoip: 'languages' is not an option here; choose from: edns-subnet"},
+    {"dnssec", "dnssec example.test {\nkey file DIR/Kexample.test.+013+58245\n}", ""},
+    {"dnssec", "dnssec example.test {\nkey file DIR/Kexample.test.+013+58245.key\n}", ""},
+    {"dnssec",
+     "dnssec a.example.test {\nkey file DIR/Kexample.test.+013+58245.private\n"
+     "cache_capacity 5\n}",
+     ""},
+    {"dnssec", "dnssec",
+     "2:1: dnssec: there is no key to sign with; make one (`dnssec-keygen -a ECDSAP256SHA256 "
+     "ZONE`) and name it: `key file K…`"},
+    {"dnssec", "dnssec {\nkey\n}",
+     "3:1: dnssec: key: needs at least 2 arguments but has none; write `key "
+     "file|aws_secretsmanager KEY…`"},
+    {"dnssec", "dnssec {\nkey file\n}",
+     "3:1: dnssec: key: needs at least 2 arguments but has 1 argument; write `key "},
+    {"dnssec", "dnssec {\nkey vault a\n}", "3:5: dnssec: key: 'vault' is not"},
+    {"dnssec", "dnssec {\nkey aws_secretsmanager a\n}",
+     "3:5: dnssec: key: 'aws_secretsmanager' is not supported; let the External Secrets Operator,"},
+    {"dnssec", "dnssec {\nkey file DIR/Knone\n}",
+     "3:10: dnssec: key: 'DIR/Knone.key' cannot be read: No such file or directory; a key has "
+     "two "},
+    {"dnssec", "dnssec other.test {\nkey file DIR/Kexample.test.+013+58245\n}",
+     "3:10: dnssec: key: 'DIR/Kexample.test.+013+58245' is a key of 'example.test.', and no zone "},
+    {"dnssec",
+     "dnssec example.test {\nkey file DIR/Kexample.test.+013+58245 "
+     "DIR/Kexample.test.+013+58245.key\n}",
+     "3:39: dnssec: key: 'DIR/Kexample.test.+013+58245.key' has the tag 58245 of another key; name "
+     "each"},
+    {"dnssec", "dnssec example.test {\nkey file DIR/Kexample.test.+013+58245\ncache_capacity 0\n}",
+     "4:16: dnssec: cache_capacity: '0' is not a valid number; write one from 1 to 1000000"},
     {"tsig", "tsig", ""},
     {"tsig", "tsig example.org {\nsecret a. AAAA\nsecret b. AAAA hmac-sha512\nrequire all\n}", ""},
     {"tsig", "tsig {\nsecrets DIR/keys\nrequire AXFR IXFR\n}", ""},
@@ -837,6 +868,9 @@ class Grammar : public ::testing::Test {
     folder_.write("hosts", "192.0.2.1 a\n");
     folder_.write("resolv.conf", "nameserver 192.0.2.53\nsearch example.org\n");
     unit::write_city_database(folder_ / "city.mmdb");
+    folder_.write("Kexample.test.+013+58245.key", unit::kP256Ksk.public_half);
+    folder_.write("Kexample.test.+013+58245.private", unit::kP256Ksk.private_half);
+    ::chmod((folder_ / "Kexample.test.+013+58245.private").c_str(), 0600);
     folder_.write("keys", "key file.key { secret AAAA; };\n");
     folder_.write("weights", "a.example.org\n192.0.2.1 3\n");
     const std::string zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
