@@ -15,6 +15,8 @@ namespace clusterdns::app {
 
 // Octets of each of the two files of a key.
 inline constexpr std::size_t kMaxKeyFile = 64 * 1024;
+// Keys that `sign` signs a zone with.
+inline constexpr std::size_t kMaxZoneKeys = 16;
 
 struct SigningKeyFile {
   dns::Name owner;        // of the DNSKEY record; in lower case

@@ -76,6 +76,7 @@ std::map<std::string, std::string> limits() {
       {"kMaxDelayedOctets", text(dns::kMaxDelayedOctets)},
       {"kGeoipSubnets", text(dns::kGeoipSubnets)},
       {"DnssecStage::kMaxKeys", text(dns::DnssecStage::kMaxKeys)},
+      {"kMaxZoneKeys", text(kMaxZoneKeys)},
       {"kMaxKeyFile", text(kMaxKeyFile)},
       {"kMaxSignatures", text(kMaxSignatures)},
       {"SignatureCache::kOverhead", text(dns::SignatureCache::kOverhead)},

@@ -440,6 +440,39 @@ constexpr Case kCases[] = {
      "each"},
     {"dnssec", "dnssec example.test {\nkey file DIR/Kexample.test.+013+58245\ncache_capacity 0\n}",
      "4:16: dnssec: cache_capacity: '0' is not a valid number; write one from 1 to 1000000"},
+    {"sign", "sign DIR/zone example.test {\nkey file DIR/Kexample.test.+013+58245\n}", ""},
+    {"sign",
+     "sign DIR/zone example.test example.org {\nkey file DIR/Kexample.test.+013+58245.key\n"
+     "directory DIR\n}",
+     ""},
+    {"sign", "sign DIR/zone example.test {\nkey directory DIR\n}", ""},
+    {"sign", "sign", "2:1: sign: needs at least 1 argument but has none; write `sign DBFILE"},
+    {"sign", "sign DIR/zone example.test",
+     "2:1: sign: there is no key to sign with; make one (`dnssec-keygen -a ECDSAP256SHA256 -f "
+     "KSK "},
+    {"sign", "sign DIR/zone example.test {\nkey file\n}",
+     "3:1: sign: key: needs at least 2 arguments but has 1 argument; write `key "},
+    {"sign", "sign DIR/zone example.test {\nkey vault a\n}", "3:5: sign: key: 'vault' is not"},
+    {"sign", "sign DIR/zone other.test {\nkey directory DIR\n}",
+     "3:15: sign: key: 'DIR' has no key of 'other.test.'; make one there: `dnssec-keygen"},
+    {"sign", "sign DIR/zone other.test {\nkey directory DIR/none\n}",
+     "3:15: sign: key: 'DIR/none' cannot be read: No such file or directory"},
+    {"sign",
+     "sign DIR/zone example.test {\nkey file DIR/Kexample.test.+013+58245 "
+     "DIR/Kexample.test.+013+58245\n}",
+     "3:39: sign: key: 'DIR/Kexample.test.+013+58245' has the tag 58245 of another key"},
+    {"sign", "sign DIR/zone example.test {\nkey file DIR/Kexample.test.+013+44228\n}",
+     "3:10: sign: key: 'DIR/Kexample.test.+013+44228' is a key without the SEP bit; one key signs"},
+    {"sign", "sign DIR/zone example.test {\ndirectory\n}",
+     "3:1: sign: directory: needs 1 argument but has none; write `directory DIR`"},
+    {"sign",
+     "sign DIR/zone example.test {\nkey directory DIR\n}\n"
+     "sign DIR/broken example.test {\nkey directory DIR\n}",
+     "5:1: sign: the zone 'example.test.' is signed by another `sign`; remove one of them"},
+    {"sign",
+     "sign DIR/db.a.test.signed a.test {\nkey file DIR/Kexample.test.+013+58245\n"
+     "directory DIR\n}",
+     "2:6: sign: 'DIR/db.a.test.signed' is what signing writes; name the zone file without"},
     {"tsig", "tsig", ""},
     {"tsig", "tsig example.org {\nsecret a. AAAA\nsecret b. AAAA hmac-sha512\nrequire all\n}", ""},
     {"tsig", "tsig {\nsecrets DIR/keys\nrequire AXFR IXFR\n}", ""},
@@ -871,6 +904,9 @@ class Grammar : public ::testing::Test {
     folder_.write("Kexample.test.+013+58245.key", unit::kP256Ksk.public_half);
     folder_.write("Kexample.test.+013+58245.private", unit::kP256Ksk.private_half);
     ::chmod((folder_ / "Kexample.test.+013+58245.private").c_str(), 0600);
+    folder_.write("Kexample.test.+013+44228.key", unit::kP256Zsk.public_half);
+    folder_.write("Kexample.test.+013+44228.private", unit::kP256Zsk.private_half);
+    ::chmod((folder_ / "Kexample.test.+013+44228.private").c_str(), 0600);
     folder_.write("keys", "key file.key { secret AAAA; };\n");
     folder_.write("weights", "a.example.org\n192.0.2.1 3\n");
     const std::string zone = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
