@@ -21,6 +21,15 @@ namespace {
 // silent; scheduling alone makes it one or two late.
 constexpr int kLateTicks = 3;
 
+constexpr UpstreamClock::time_point kNoTime = UpstreamClock::time_point::max();
+
+// What answers of an upstream take at most of which none is known: over most round trips and most
+// of what resolvers do for a name (RFC 6298 section 2.1 has a second, for who has no other peer).
+constexpr std::chrono::milliseconds kUnknownPatience{300};
+
+// An upstream on trial is sent a copy of a question once in so long.
+constexpr std::chrono::milliseconds kTrialEvery{500};
+
 // Shares are counted from here on, as parts of what there is: counting costs, and while there is
 // plenty nobody takes anything from anybody.
 constexpr std::size_t kScarceFrom = 4;
@@ -142,15 +151,51 @@ bool is_theirs(const TransportFailure& failure) noexcept {
 
 }  // namespace
 
+// What this worker knows of an upstream. Who answers checks and is silent to questions again is on
+// trial: something on the way lets checks through, or it gives up on all but what it knows itself.
+// It is passed over and sent copies of questions, for nobody who waits, until it answers one.
 struct UpstreamChannel::Server {
   Clock::time_point loop_probe_at{};
   unsigned unanswered = 0;           // requests since the last reply, see kLoopSuspicion
   Clock::time_point overdue_from{};  // when the kOverdue-th of these was sent
+  // When the first request was sent since its last reply or silence, to an upstream that nothing
+  // speaks for; kNoTime: none was.
+  Clock::time_point first_unproven = kNoTime;
   std::size_t open = 0;              // requests under way for questions that wait
   ResponseTime response_time;        // of answers
   ResponseTime standing;             // with what was lost; ForwardPolicy::Latency
   ResponsePercentile percentile;     // when a hedge waits for it
+  bool suspect = false;              // it was silent or doubted since it last answered a question
+  unsigned doubts = 0;               // since then
+  Clock::time_point trial_at{};      // when the next copy may be sent
   List<Inquiry, HedgeTag> by_hedge;  // questions asked of it first, in the order of asking
+
+  static constexpr unsigned kDoubtsToTrial = 2;
+  [[nodiscard]] bool on_trial() const noexcept { return doubts >= kDoubtsToTrial; }
+  // It answered a question.
+  void answered() noexcept {
+    unanswered = doubts = 0;
+    first_unproven = kNoTime;
+    suspect = false;
+  }
+  // Nothing speaks for it.
+  [[nodiscard]] bool unproven(const UpstreamHealth& health) const noexcept {
+    return suspect || health.last_word() == Clock::time_point{};
+  }
+  void doubt(UpstreamHealth& health, Clock::time_point now) noexcept {
+    if (health.passed_over()) return;
+    health.doubt(now);
+    suspect = true;
+    if (doubts < kDoubtsToTrial) ++doubts;
+  }
+  // Of `channel`: a copy of a question to those on trial, and to one.
+  static void send_trials(UpstreamChannel& channel, const UpstreamQuestion& question,
+                          std::size_t chosen, Clock::time_point now) noexcept;
+  static void copy_to(UpstreamChannel& channel, std::size_t upstream,
+                      const UpstreamQuestion& question, Clock::time_point now) noexcept;
+  // Whether there is another that is not passed over.
+  [[nodiscard]] static bool better_than(const UpstreamChannel& channel,
+                                        std::size_t upstream) noexcept;
 };
 
 // Somebody who waits for a question.
@@ -392,6 +437,7 @@ void UpstreamChannel::ask(const UpstreamClient& client, const UpstreamQuestion& 
     if (options_.policy == ForwardPolicy::Latency) {
       send_copy(inquiry->question, chosen, inquiry->started);
     }
+    Server::send_trials(*this, inquiry->question, chosen, inquiry->started);
     send(*inquiry, first(chosen));
   }
   --asking_;
@@ -478,7 +524,8 @@ bool UpstreamChannel::may_send(const Inquiry& inquiry) const noexcept {
 }
 
 bool UpstreamChannel::is_bad(std::size_t upstream) const noexcept {
-  return shared_->health[upstream].passed_over() || is_looped(upstream);
+  return shared_->health[upstream].passed_over() || servers_[upstream].on_trial() ||
+         is_looped(upstream);
 }
 
 // Where the policy starts.
@@ -527,7 +574,7 @@ std::size_t UpstreamChannel::next_choice(const Inquiry& inquiry, bool untried_on
     return best;
   };
   const auto untried = [&](std::size_t i) { return (inquiry.tried >> i & 1u) == 0; };
-  const auto alive = [&](std::size_t i) { return !shared_->health[i].passed_over(); };
+  const auto alive = [&](std::size_t i) { return !is_bad(i); };
   std::size_t found = find_one([&](std::size_t i) { return untried(i) && alive(i); });
   if (found == kNone) found = find_one(untried);
   if (found != kNone || untried_only) return found;
@@ -560,21 +607,43 @@ void UpstreamChannel::send_copy(const UpstreamQuestion& question, std::size_t ch
     upstream = copy_turn_ = (copy_turn_ + 1) % servers_.size();
   }
   if (upstream == chosen || is_bad(upstream) || servers_[upstream].open >= kMaxRequests / 2) return;
+  Server::copy_to(*this, upstream, question, now);
+}
+
+void UpstreamChannel::Server::send_trials(UpstreamChannel& channel,
+                                          const UpstreamQuestion& question, std::size_t chosen,
+                                          Clock::time_point now) noexcept {
+  for (std::size_t i = 0; i < channel.servers_.size(); ++i) {
+    Server& server = channel.servers_[i];
+    // While it is doubted checks find out.
+    if (i == chosen || !server.on_trial() || channel.shared_->health[i].passed_over() ||
+        channel.is_looped(i) || now < server.trial_at) {
+      continue;
+    }
+    server.trial_at = now + kTrialEvery;
+    copy_to(channel, i, question, now);
+  }
+}
+
+void UpstreamChannel::Server::copy_to(UpstreamChannel& channel, std::size_t upstream,
+                                      const UpstreamQuestion& question,
+                                      Clock::time_point now) noexcept {
   try {
-    auto attempt = std::make_unique<Attempt>(*this, nullptr, first(upstream), Purpose::Copy, now);
+    auto attempt =
+        std::make_unique<Attempt>(channel, nullptr, channel.first(upstream), Purpose::Copy, now);
     std::array<std::uint8_t, kMaxWrittenQuery + kMaxUpstreamOptions> request;
     QueryToWrite to_write{question.name.view(), question.type, question.flags(),
-                          question.dnssec_ok || !shared_->health[upstream].is_plain(now),
+                          question.dnssec_ok || !channel.shared_->health[upstream].is_plain(now),
                           question.dnssec_ok};
     if (question.options != nullptr) to_write.options = question.options->octets;
     const std::size_t size = write_query(to_write, request.data());
     const auto sent =
-        transport_->send(upstream, attempt->transport, {request.data(), size}, *attempt);
+        channel.transport_->send(upstream, attempt->transport, {request.data(), size}, *attempt);
     if (sent.ok) {
       attempt->reused = !sent.opened;
-      make_loose(*attempt.release());
+      channel.make_loose(*attempt.release());
     } else if (is_theirs(sent.failure)) {
-      doubt(upstream, now);
+      channel.doubt(upstream, now);
     }
   } catch (...) {
     // No memory: there will be another.
@@ -626,6 +695,9 @@ std::optional<TransportFailure> UpstreamChannel::transmit(Inquiry& inquiry, Next
       if (before.upstream == next.upstream) drop(before);
     }
   }
+  if (server.first_unproven == kNoTime && server.unproven(shared_->health[next.upstream])) {
+    server.first_unproven = now;
+  }
   if (++server.unanswered == kOverdue) server.overdue_from = std::max(server.overdue_from, now);
   if (server.unanswered >= kLoopSuspicion && loops_ != nullptr) probe_loop(next.upstream, now);
   UpstreamCounters& counters = upstream_counters_[next.upstream];
@@ -639,6 +711,7 @@ std::optional<TransportFailure> UpstreamChannel::transmit(Inquiry& inquiry, Next
   // A connection is made first, which takes longer than an answer on one.
   if (sent.opened && next.transport == Transport::Tcp) {
     server.overdue_from = now + options_.timings.retry_after;
+    if (server.first_unproven != kNoTime) server.first_unproven = server.overdue_from;
   }
   *reused = attempt->reused = sent.ok && !sent.opened;
   if (!sent.ok) return sent.failure;
@@ -736,11 +809,15 @@ void UpstreamChannel::on_message(Attempt& attempt, std::span<std::uint8_t> messa
     const Clock::time_point now = network_->now();
     heard(attempt.upstream, now);
     // Checks and probes ask for what is quick.
-    if (attempt.purpose <= Purpose::Copy) measure(attempt, message[3] & 0xF, now);
+    if (attempt.purpose <= Purpose::Copy) {
+      servers_[attempt.upstream].answered();
+      measure(attempt, message[3] & 0xF, now);
+    }
     if (attempt.purpose == Purpose::LoopProbe) {
       loops_->answered(attempt.upstream, worker_);
     } else {
       servers_[attempt.upstream].unanswered = 0;
+      servers_[attempt.upstream].first_unproven = kNoTime;
     }
     return drop(attempt);
   }
@@ -750,7 +827,7 @@ void UpstreamChannel::on_message(Attempt& attempt, std::span<std::uint8_t> messa
   if (attempt.mixed && !has_our_case(attempt, message)) return;
   const Clock::time_point now = network_->now();
   heard(attempt.upstream, now);
-  servers_[attempt.upstream].unanswered = 0;
+  servers_[attempt.upstream].answered();
   if (!std::exchange(attempt.counted_reply, true)) {
     count_reply(upstream_counters_[attempt.upstream], message[3] & 0xF, now - attempt.sent);
     measure(attempt, message[3] & 0xF, now);
@@ -918,7 +995,7 @@ void UpstreamChannel::on_reply(Attempt& attempt, std::span<std::uint8_t> message
   if (is_refusal(check.rcode) && !inquiry.second_opinion) {
     inquiry.second_opinion = true;
     const std::size_t other = next_choice(inquiry, true);
-    if (other != kNone && !shared_->health[other].passed_over()) {
+    if (other != kNone && !is_bad(other)) {
       keep(inquiry, upstream, normal, check);
       return send(inquiry, first(other));
     }
@@ -1076,6 +1153,10 @@ void UpstreamChannel::tell(Inquiry& inquiry, std::span<std::uint8_t> message,
   while (!inquiry.waiters.empty()) {
     const std::unique_ptr<Waiter> waiter = take_out(inquiry.waiters.front());
     if (message.empty() || (check.truncated && waiter->transport == Transport::Tcp)) {
+      // Others may have what there is: that nobody answers is not so.
+      if (!message.empty() && !inquiry.invalid) {
+        bad.error = {true, ExtendedError::Other, "the answer is truncated, and comes not over TCP"};
+      }
       waiter->who->done(bad);
       continue;
     }
@@ -1231,20 +1312,33 @@ void UpstreamChannel::measure_silence(const Attempt& attempt) noexcept {
 
 void UpstreamChannel::judge_overdue(Clock::time_point now) noexcept {
   if (options_.max_fails == 0) return;
+  const Clock::duration at_most = options_.timings.retry_after;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     Server& server = servers_[i];
-    if (server.unanswered < kOverdue || server.open == 0) continue;
-    const auto patience = std::clamp<Clock::duration>(
-        server.response_time.most(options_.timings.retry_after),
-        std::min<Clock::duration>(kLeastPatience, options_.timings.retry_after),
-        options_.timings.retry_after);
-    if (now - server.overdue_from < patience) continue;
+    if (server.open == 0) continue;
     UpstreamHealth& health = shared_->health[i];
+    // One request says enough about whom nothing speaks for, where there is somebody else to ask.
+    const bool proven =
+        server.first_unproven == kNoTime || health.passed_over() || !Server::better_than(*this, i);
+    if (proven && server.unanswered < kOverdue) continue;
+    Clock::time_point& from = proven ? server.overdue_from : server.first_unproven;
+    const auto patience =
+        std::clamp<Clock::duration>(server.response_time.most(proven ? at_most : kUnknownPatience),
+                                    std::min<Clock::duration>(kLeastPatience, at_most), at_most);
+    if (now - from < patience) continue;
     // Other workers hear of it: it has as long again.
-    const bool spoken = health.last_word() > server.overdue_from;
-    server.overdue_from = now;
-    if (!spoken) health.doubt(now);
+    const bool spoken = health.last_word() > from;
+    from = now;
+    if (!spoken) server.doubt(health, now);
   }
+}
+
+bool UpstreamChannel::Server::better_than(const UpstreamChannel& channel,
+                                          std::size_t upstream) noexcept {
+  for (std::size_t i = 0; i < channel.servers_.size(); ++i) {
+    if (i != upstream && !channel.is_bad(i)) return true;
+  }
+  return false;
 }
 
 // That is no retry: each upstream is asked once so.
@@ -1287,6 +1381,9 @@ void UpstreamChannel::count_silence(Attempt& attempt, Clock::time_point now) noe
   if (std::exchange(attempt.counted_silent, true)) return;
   // It answers others: a slow name.
   if (has_spoken_since(attempt)) return;
+  // From now on one request says enough; not this one, which has been counted.
+  servers_[attempt.upstream].suspect = true;
+  servers_[attempt.upstream].first_unproven = kNoTime;
   if (shared_->health[attempt.upstream].silent_once_more() >= options_.max_fails) {
     doubt(attempt.upstream, now);
   }
@@ -1299,7 +1396,7 @@ bool UpstreamChannel::has_spoken_since(const Attempt& attempt) const noexcept {
 // The next tick sends the check.
 void UpstreamChannel::doubt(std::size_t upstream, Clock::time_point now) noexcept {
   if (options_.max_fails == 0) return;
-  shared_->health[upstream].doubt(now);
+  servers_[upstream].doubt(shared_->health[upstream], now);
 }
 
 bool UpstreamChannel::all_surely_dead(Clock::time_point now) const noexcept {

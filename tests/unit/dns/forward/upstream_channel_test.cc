@@ -181,6 +181,9 @@ class ChannelTest : public ::testing::Test {
   bool inside_ = false;
 };
 
+// What an upstream is given that has not answered yet, beside another one.
+constexpr milliseconds kUnknownPatience{300};
+
 // --- what is asked ---
 
 TEST_F(ChannelTest, ARequestIsMadeOfTheQuestion) {
@@ -316,9 +319,11 @@ TEST_F(ChannelTest, AWrongReplyTellsNothingOfTheUpstreamsHealth) {
     not_qr[2] &= 0x7F;
     network_->deliver(network_->requests[0], not_qr);
   }
-  pass(options_.timings.retry_after + milliseconds(100));
-  EXPECT_EQ(last().upstream, 1u);
-  network_->deliver(last(), answer(last()));
+  // The next one, and a check, long before `retry_after`: it counts as one that said nothing.
+  pass(kUnknownPatience + milliseconds(100));
+  ASSERT_EQ(sent(), 3u);
+  EXPECT_EQ(network_->requests[1].upstream, 1u);
+  network_->deliver(network_->requests[1], answer(network_->requests[1]));
   EXPECT_TRUE(heard->ok);
 }
 
@@ -505,15 +510,32 @@ TEST_F(ChannelTest, TheFirstOpinionStandsWhenTheSecondIsSilent) {
 
 TEST_F(ChannelTest, SilenceGoesOnToTheNextUpstream) {
   upstreams(2);
+  (void)ask("well.example");
+  network_->deliver(last(), answer(last()));
   const auto heard = ask("www.example");
   pass(options_.timings.retry_after - milliseconds(100));
-  EXPECT_EQ(sent(), 1u);
+  EXPECT_EQ(sent(), 2u);
   pass(milliseconds(200));
-  ASSERT_EQ(sent(), 2u);
+  ASSERT_EQ(sent(), 3u);
   EXPECT_EQ(last().upstream, 1u);
   // The first may still answer.
+  network_->deliver(network_->requests[1], answer(network_->requests[1]));
+  EXPECT_TRUE(heard->ok);
+}
+
+TEST_F(ChannelTest, WhatHasNotAnsweredYetIsNotWaitedForBesideAnother) {
+  upstreams(2);
+  const auto heard = ask("www.example");
+  pass(kUnknownPatience - milliseconds(50));
+  EXPECT_EQ(sent(), 1u);
+  pass(milliseconds(100));
+  ASSERT_EQ(sent(), 3u);
+  EXPECT_EQ(network_->requests[1].upstream, 1u);
+  EXPECT_TRUE(shared_->health[0].passed_over());
+  // Its answer is as good, and speaks for it.
   network_->deliver(network_->requests[0], answer(network_->requests[0]));
   EXPECT_TRUE(heard->ok);
+  EXPECT_FALSE(shared_->health[0].passed_over());
 }
 
 TEST_F(ChannelTest, TheCauseOfSilenceIsGosTimeout) {
