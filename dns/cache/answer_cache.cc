@@ -39,6 +39,7 @@ class AnswerCache::Entry {
   std::uint16_t qtype = 0;
   std::uint16_t extended_error = 0;
   bool has_extended_error = false;
+  bool silence = false;  // a failure: nobody gave an answer
   AnswerKind what = AnswerKind::Data;
   std::uint8_t qname_size = 0;
   std::uint8_t key = 0;
@@ -344,14 +345,51 @@ const AnswerCache::Entry* AnswerCache::store(const CacheQuestion& question, cons
                                              const ReplyRecords& records, std::int64_t now_ns,
                                              unsigned worker) noexcept {
   CacheKind kind;
-  const std::uint32_t life = life_of(question, head, records, &kind);
+  std::uint32_t life = life_of(question, head, records, &kind);
   if (life == 0) return not_kept(question, records);
+  if (records.kind() == AnswerKind::Failure) life = failure_life(question, now_ns);
   const WireSections sections = records.sections();
   const std::size_t count =
       std::size_t{sections.records[0]} + sections.records[1] + sections.records[2];
   if (sections.end[2] > kMaxCachedMessage || count > kMaxRecords) {
     return not_kept(question, records);
   }
+  return keep(question, head, records.kind(), sections, life, kind, now_ns, worker);
+}
+
+std::uint32_t AnswerCache::failure_life(const CacheQuestion& question,
+                                        std::int64_t now_ns) const noexcept {
+  const std::uint32_t first = options_.servfail_ttl;
+  const Entry* const before = look_up(question, hash_of(question));
+  if (before == nullptr || before->what != AnswerKind::Failure) return first;
+  // The same failure, told by another worker or to the next who waited.
+  if (before->left(now_ns) != 0) return before->life;
+  const std::uint32_t most = std::max(first, kMostFailureLife);
+  // Long after the last one it says nothing of how long this lasts.
+  if (before->age(now_ns) > std::int64_t{before->life} + most) return first;
+  return std::min(2 * before->life, most);
+}
+
+void AnswerCache::store_silence(const CacheQuestion& question, std::optional<std::uint16_t> error,
+                                std::int64_t now_ns, unsigned worker) noexcept {
+  if (options_.servfail_ttl == 0 || options_.denial.except.contains(question.name)) return;
+  const Entry* const before = look_up(question, hash_of(question));
+  if (before != nullptr && before->what == AnswerKind::Failure && before->left(now_ns) != 0) return;
+  ReplyHead head{kFlagQR, static_cast<std::uint16_t>(Rcode::ServFail), error};
+  head.silence = true;
+  WireSections none;
+  none.begin = static_cast<std::uint16_t>(kHeaderSize + question.name.size() + 4);
+  none.end.fill(none.begin);
+  (void)keep(question, head, AnswerKind::Failure, none, failure_life(question, now_ns),
+             CacheKind::Denial, now_ns, worker);
+}
+
+AnswerCache::Entry* AnswerCache::keep(const CacheQuestion& question, const ReplyHead& head,
+                                      AnswerKind what, const WireSections& sections,
+                                      std::uint32_t life, CacheKind kind, std::int64_t now_ns,
+                                      unsigned worker) noexcept {
+  const std::size_t count =
+      std::size_t{sections.records[0]} + sections.records[1] + sections.records[2];
   const std::size_t size = std::size_t{sections.end[2]} - sections.begin;
   const std::size_t qname_size = question.name.size();
   const std::size_t octets = sizeof(Entry) + Entry::name_room(qname_size) + size + size % 2 +
@@ -366,7 +404,8 @@ const AnswerCache::Entry* AnswerCache::store(const CacheQuestion& question, cons
   entry->rcode = head.rcode;
   entry->has_extended_error = head.extended_error.has_value();
   entry->extended_error = head.extended_error.value_or(0);
-  entry->what = records.kind();
+  entry->silence = head.silence;
+  entry->what = what;
   entry->qtype = static_cast<std::uint16_t>(question.type);
   entry->qname_size = static_cast<std::uint8_t>(qname_size);
   entry->key = question.key;
@@ -587,6 +626,8 @@ ReplyHead AnswerCache::head(const Entry& entry, std::int64_t now_ns) noexcept {
   } else if (entry.has_extended_error) {
     head.extended_error = entry.extended_error;
   }
+  head.kept_failure = entry.what == AnswerKind::Failure;
+  head.silence = entry.silence;
   return head;
 }
 

@@ -36,6 +36,9 @@ inline constexpr std::size_t kCacheOctetsPerEntry = 512;
 // in each shard.
 inline constexpr std::size_t kMinCacheMemory = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxCacheMemory = std::size_t{16} << 30;
+// How long a failure is kept that lasts, seconds, unless servfail_ttl is more: that an upstream is
+// back shows soon enough.
+inline constexpr std::uint32_t kMostFailureLife = 30;
 
 struct CacheOptions {
   struct Kind {
@@ -49,7 +52,9 @@ struct CacheOptions {
   std::size_t memory = 0;
   Kind success;
   Kind denial{kDefaultCacheCapacity, 1800, 5, {}};
-  // How long SERVFAIL and NOTIMP are kept, seconds; 0: not at all. RFC 2308 7.1: 300 at most.
+  // How long SERVFAIL, NOTIMP and silence are kept, seconds; 0: not at all. RFC 2308 7.1: 300 at
+  // most. Twice as long each time that it fails again, up to kMostFailureLife (RFC 9520 section
+  // 3.2).
   std::uint32_t servfail_ttl = 5;
   bool keep_ttl = false;  // TTLs do not count down
   // Below a name in these zones that does not exist nothing does (RFC 8020); empty: nowhere.
@@ -181,6 +186,12 @@ class AnswerCache {
                                    const ReplyRecords& records, std::int64_t now_ns,
                                    unsigned worker) noexcept;
 
+  // Keeps that no upstream gave an answer to `question`, as if they had said SERVFAIL, unless
+  // something better is there; nothing with a servfail_ttl of 0. `error`: what was said of it.
+  // REQUIRES: as find().
+  void store_silence(const CacheQuestion& question, std::optional<std::uint16_t> error,
+                     std::int64_t now_ns, unsigned worker) noexcept;
+
   // Makes `entry` the answer: its records by reference, its rcode, AA, and AD for who asked for it.
   // Every TTL becomes what is left of the entry's life, as CoreDNS does. With `rotate` the next
   // record comes first each time.
@@ -277,6 +288,13 @@ class AnswerCache {
   // Seconds to keep an answer for; 0: not at all. Sets `*kind`.
   [[nodiscard]] std::uint32_t life_of(const CacheQuestion& question, const ReplyHead& head,
                                       const ReplyRecords& records, CacheKind* kind) const noexcept;
+  // Seconds to keep a failure for, by what is kept of the last one.
+  [[nodiscard]] std::uint32_t failure_life(const CacheQuestion& question,
+                                           std::int64_t now_ns) const noexcept;
+  // An answer that is kept for so long; nullptr: it is not, see insert().
+  [[nodiscard]] Entry* keep(const CacheQuestion& question, const ReplyHead& head, AnswerKind what,
+                            const WireSections& sections, std::uint32_t life, CacheKind kind,
+                            std::int64_t now_ns, unsigned worker) noexcept;
   [[nodiscard]] std::uint32_t ttl_left(const Entry& entry, std::int64_t now_ns) const noexcept;
   // Over, and may still be given.
   [[nodiscard]] bool is_stale(const Entry& entry, std::int64_t now_ns) const noexcept;

@@ -7,6 +7,10 @@
 namespace clusterdns::dns {
 namespace {
 
+constexpr std::uint16_t kExtendedErrorOption = 15;                // RFC 8914 section 2
+constexpr std::uint16_t kCachedError = 13;                        // RFC 8914 section 4.14
+constexpr std::uint8_t kCachedErrorOption[] = {0, kCachedError};  // as an option's data
+
 // The records of one section, by their number in it.
 class Place {
  public:
@@ -117,8 +121,20 @@ void set_reply_head(const ReplyHead& head, const Query& query, Answer& answer) n
   // RFC 6840 5.8: only to those who can tell what it means.
   answer.authentic_data =
       (head.flags & kFlagAD) != 0 && (query.dnssec_ok || (query.flags & kFlagAD) != 0);
+  set_reply_error(head, answer);
+}
+
+void set_reply_error(const ReplyHead& head, Answer& answer) noexcept {
   if (head.extended_error) [[unlikely]] {
     answer.error = {true, ExtendedError{*head.extended_error}, ""};
+  }
+  if (!head.kept_failure) [[likely]]
+    return;
+  if (answer.error.set) {
+    // Without room for it the first one stands alone.
+    (void)answer.add_option(kExtendedErrorOption, kCachedErrorOption);
+  } else {
+    answer.error = {true, ExtendedError{kCachedError}, ""};
   }
 }
 

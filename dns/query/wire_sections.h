@@ -33,9 +33,14 @@ struct ReplyHead {
   std::uint16_t flags = 0;                      // second word of the header
   std::uint16_t rcode = 0;                      // with the upper bits of OPT
   std::optional<std::uint16_t> extended_error;  // RFC 8914 INFO-CODE
+  bool kept_failure = false;                    // a failure that the cache remembers (RFC 9520)
+  bool silence = false;                         // with `kept_failure`: nobody gave an answer
 };
 // Says in `answer` what of it is said to who asked `query`.
 void set_reply_head(const ReplyHead& head, const Query& query, Answer& answer) noexcept;
+// The Extended DNS Errors of it alone: its own, then "Cached Error" (RFC 8914 section 4.14) where
+// it is a failure that was kept.
+void set_reply_error(const ReplyHead& head, Answer& answer) noexcept;
 
 // As RRsetRef::ttl: each record keeps its own.
 inline constexpr std::uint32_t kTtlAsItStands = 0xFFFFFFFF;

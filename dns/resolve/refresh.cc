@@ -14,6 +14,20 @@ bool is_elsewhere(const Route& route, const WorkerContext& worker, NameView name
   return covering != nullptr && covering != &upstream && covering != first_asked;
 }
 
+bool is_silence(const UpstreamReply& reply) noexcept {
+  return !reply.ok && reply.asked && reply.error.set &&
+         (reply.error.code == ExtendedError::NoReachableAuthority ||
+          reply.error.code == ExtendedError::NetworkError);
+}
+
+void keep_silence(AnswerCache& cache, const CacheQuestion& question, const UpstreamReply& reply,
+                  unsigned worker) noexcept {
+  if (!cache.takes(question)) return;
+  std::optional<std::uint16_t> error;
+  if (reply.error.set) error = static_cast<std::uint16_t>(reply.error.code);
+  cache.store_silence(question, error, monotonic_ns(), worker);
+}
+
 Refresh::Refresh(const Exchange& exchange, UpstreamQuestion question, Upstream& upstream)
     : route_(exchange.route->shared_from_this()),
       worker_(exchange.worker),
@@ -36,7 +50,12 @@ void Refresh::on_reply(Upstream& upstream, const UpstreamReply& reply) {
   // Another worker, or who waited for the same reply, has kept it already.
   const std::int64_t now = monotonic_ns();
   if (route_->cache->find_since(kept_question(question_), began_ns_, now) != nullptr) return;
-  if (!reply.ok) return end(reply.asked ? Refreshed::Failed : Refreshed::NotAsked);
+  if (!reply.ok) {
+    if (is_silence(reply)) {
+      keep_silence(*route_->cache, kept_question(question_), reply, worker_->index);
+    }
+    return end(reply.asked ? Refreshed::Failed : Refreshed::NotAsked);
+  }
   const NameView name = question_.name.view();
   if (upstream.passes_on(reply)) {
     Upstream* const next = find_next_upstream(*route_, upstream, name, client_);

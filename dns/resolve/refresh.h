@@ -19,6 +19,15 @@ namespace clusterdns::dns {
 [[nodiscard]] bool is_elsewhere(const Route& route, const WorkerContext& worker, NameView name,
                                 const Upstream& upstream, const Upstream* first_asked) noexcept;
 
+// Whether upstreams were asked and none gave an answer, so that it is the same for whoever asks
+// next (RFC 9520 section 2).
+[[nodiscard]] bool is_silence(const UpstreamReply& reply) noexcept;
+
+// Keeps that no upstream gave an answer, as `reply` says, where it is to be kept. REQUIRES: as
+// AnswerCache::find(), and is_silence(reply).
+void keep_silence(AnswerCache& cache, const CacheQuestion& question, const UpstreamReply& reply,
+                  unsigned worker) noexcept;
+
 // One question, on behalf of the client that gave rise to it: that counts in how much waits for
 // upstreams. Lives while the question is under way. One worker's.
 class Refresh : public std::enable_shared_from_this<Refresh> {

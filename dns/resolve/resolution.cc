@@ -171,6 +171,13 @@ Resolution::Kept Resolution::kept(const AnswerCache::Entry& entry, const CacheQu
 void Resolution::answer_from(const Kept& kept, NameView zone) {
   query_->upstream = {};
   query_->answer.age = kept.age;
+  if (kept.head.silence) {
+    // It is still not known whether the name is there.
+    start_answer();
+    query_->answer.rcode = Rcode::ServFail;
+    set_reply_error(kept.head, query_->answer);
+    return done(Resolved::Silent, chain_.size() > given_, {});
+  }
   const auto request = request_about(zone);
   if (!kept.leads_on) return answer_behind_chain(kept.message, request, kept.head);
   ReplyRecords records(target_.view());
@@ -241,6 +248,10 @@ void Resolution::on_reply(Upstream& upstream, const UpstreamReply& reply) {
   using Refreshed = AnswerCache::Refreshed;
   if (!reply.ok) {
     if (stale_) return give_stale(reply.asked ? Refreshed::Failed : Refreshed::NotAsked);
+    if (is_silence(reply) && route.cache != nullptr && may_be_kept(*query_)) {
+      const UpstreamQuestion asked = question();
+      keep_silence(*route.cache, kept_question(asked), reply, query_->worker->index);
+    }
     return fail(Rcode{reply.rcode}, reply.error, reply.cause, Resolved::Silent);
   }
   query_->upstream = reply.upstream;
@@ -278,7 +289,8 @@ void Resolution::on_reply(Upstream& upstream, const UpstreamReply& reply) {
   if (kind == AnswerKind::LeadsOn) return lead_on(records);
   if (!chain_.empty()) return answer_behind_chain(reply.message, request, head);
   start_answer();
-  if (entry != nullptr) {
+  // That a failure is kept is said from the next answer on.
+  if (entry != nullptr && kind != AnswerKind::Failure) {
     // As it will be answered from now on, so that the TTLs of the first answer are those of the
     // next.
     route.cache->fill(*entry, query_->query, now, route.rotate, query_->answer);

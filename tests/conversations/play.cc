@@ -130,12 +130,13 @@ Message read(const Octets& octets) {
 
 std::string extended_error_of(const Message& message) {
   const Octets& o = message.opt_options;
+  std::string all;
   for (std::size_t at = 0; at + 6 <= o.size(); at += 4 + std::size_t{dns::load_u16(&o[at + 2])}) {
     if (dns::load_u16(&o[at]) == kExtendedErrorOption) {
-      return "EDE " + std::to_string(dns::load_u16(&o[at + 4]));
+      all += (all.empty() ? "EDE " : ",") + std::to_string(dns::load_u16(&o[at + 4]));
     }
   }
-  return "no EDE";
+  return all.empty() ? "no EDE" : all;
 }
 
 std::vector<std::string> lines_of(const std::vector<dns::Record>& section, bool in_order) {
@@ -353,7 +354,7 @@ class Play {
       } else if (words.take("noRA")) {
         expected.flags = static_cast<std::uint16_t>(expected.flags & ~dns::kFlagRA);
       } else if (words.take("EDE")) {
-        error = std::to_string(number_of(words.next("number"), 0xFFFF));
+        error = words.next("number");
       } else if (words.take("no EDE")) {
         wanted.with_error = true;
       } else if (words.take("in this order")) {
@@ -370,11 +371,17 @@ class Play {
     if (!error.empty()) {
       wanted.with_error = true;
       expected.has_opt = true;
-      expected.opt_options.resize(6);
-      dns::store_u16(expected.opt_options.data(), kExtendedErrorOption);
-      dns::store_u16(expected.opt_options.data() + 2, 2);
-      dns::store_u16(expected.opt_options.data() + 4,
-                     static_cast<std::uint16_t>(number_of(error, 0xFFFF)));
+      for (std::size_t at = 0; at <= error.size();) {
+        const std::size_t end = std::min(error.find(',', at), error.size());
+        Octets& options = expected.opt_options;
+        options.resize(options.size() + 6);
+        std::uint8_t* const option = options.data() + options.size() - 6;
+        dns::store_u16(option, kExtendedErrorOption);
+        dns::store_u16(option + 2, 2);
+        dns::store_u16(option + 4,
+                       static_cast<std::uint16_t>(number_of(error.substr(at, end - at), 0xFFFF)));
+        at = end + 1;
+      }
     }
     const bool any_serial = add_records(step, expected);
     Ask& ask = pending(client, about);

@@ -424,7 +424,35 @@ TEST_F(AnswerCacheTest, ExtendedErrorsAreKept) {
   const auto answer = find({.qname = "bogus.example", .edns = true});
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->rcode, 2);
-  EXPECT_EQ(answer->opt_options, (Octets{0, 15, 0, 2, 0, 6}));
+  // And that it is kept (RFC 8914 section 4.14).
+  EXPECT_EQ(answer->opt_options, (Octets{0, 15, 0, 2, 0, 6, 0, 15, 0, 2, 0, 13}));
+}
+
+TEST_F(AnswerCacheTest, SilenceIsKeptAndPutsNothingOut) {
+  const Question question({.qname = "silent.example", .edns = true});
+  cache().store_silence(CacheQuestion(question.query), 22, now_, 0);
+  const auto silent = find({.qname = "silent.example", .edns = true});
+  ASSERT_TRUE(silent);
+  EXPECT_EQ(silent->rcode, 2);
+  EXPECT_EQ(silent->opt_options, (Octets{0, 15, 0, 2, 0, 22, 0, 15, 0, 2, 0, 13}));
+  EXPECT_EQ(cache().entries(CacheKind::Denial), 1u);
+  // Whoever else waited tells the same.
+  now_ += 4 * kSecond;
+  cache().store_silence(CacheQuestion(question.query), 22, now_, 0);
+  now_ += kSecond;
+  EXPECT_FALSE(find({.qname = "silent.example"}));
+
+  ASSERT_TRUE(store_a("example.com"));
+  const Question there({.qname = "example.com"});
+  cache().store_silence(CacheQuestion(there.query), 22, now_, 0);
+  EXPECT_EQ(find({.qname = "example.com"})->rcode, 0);
+}
+
+TEST_F(AnswerCacheTest, SilenceIsNotKeptWhereFailuresAreNot) {
+  options_.servfail_ttl = 0;
+  const Question question({.qname = "silent.example"});
+  cache().store_silence(CacheQuestion(question.query), {}, now_, 0);
+  EXPECT_FALSE(find({.qname = "silent.example"}));
 }
 
 TEST_F(AnswerCacheTest, EachClientGetsAnOptOfItsOwn) {
