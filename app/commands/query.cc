@@ -212,6 +212,31 @@ std::vector<ExtendedError> extended_errors(const StubLookup& lookup) {
   return errors;
 }
 
+// Names of the search list that the server tried itself (`autopath`): its answer is an alias to a
+// later one.
+struct LedOn {
+  std::vector<dns::Name> names;  // behind the one that was asked for, to that where it ended
+  std::size_t queries = 0;       // that were not sent for them
+};
+
+std::optional<LedOn> led_on(const dns::StubOptions& stub, const Question& question,
+                            const StubLookup& lookup) {
+  const std::vector<dns::Name> list = dns::stub_candidates(question.name, question.absolute, stub);
+  const auto asked = std::ranges::find(list, lookup.name);
+  if (asked == list.end()) return std::nullopt;
+  for (const Message& message : lookup.answers) {
+    for (const Record& r : message.answer) {
+      if (r.type != RRType::CNAME || !(r.owner == lookup.name)) continue;
+      const auto end = std::find(asked + 1, list.end(), dns::Name(dns::NameView(r.rdata)));
+      if (end == list.end()) continue;
+      LedOn found{{asked + 1, end + 1}, 0};
+      found.queries = found.names.size() * question.types.size();
+      return found;
+    }
+  }
+  return std::nullopt;
+}
+
 // One section over the messages of all types: A and AAAA of an alias bring the same CNAME.
 std::vector<Record> merged(const StubLookup& lookup, std::vector<Record> Message::*section) {
   std::vector<Record> records;
@@ -288,7 +313,7 @@ void print_records(const std::vector<Record>& records, std::ostream& out) {
   columns.print(out, "", " ");
 }
 
-void print_text(const StubLookup& lookup, std::ostream& out) {
+void print_text(const StubLookup& lookup, const std::optional<LedOn>& led, std::ostream& out) {
   Columns columns;
   for (const StubTry& t : lookup.tries) {
     columns.add({t.name.to_text() + ' ' + dns::rrtype_to_text(t.type),
@@ -296,6 +321,11 @@ void print_text(const StubLookup& lookup, std::ostream& out) {
                  milliseconds(t.elapsed)});
   }
   columns.print(out, ";; ", "  ");
+  if (led) {
+    out << ";; the server went on along the search list itself, which saved " << led->queries
+        << (led->queries == 1 ? " query:\n" : " queries:\n");
+    for (const dns::Name& name : led->names) out << ";;   " << name.to_text() << '\n';
+  }
   for (const ExtendedError& e : extended_errors(lookup)) {
     out << ";; extended error " << e.code;
     if (!e.name().empty()) out << " (" << e.name() << ')';
@@ -367,6 +397,13 @@ json::object record_json(const Record& r) {
           {"data", json_text(dns::rdata_to_text(r.type, r.rdata))}};
 }
 
+json::value led_on_json(const std::optional<LedOn>& led) {
+  if (!led) return nullptr;
+  json::array names;
+  for (const dns::Name& name : led->names) names.emplace_back(json_text(name.to_text()));
+  return json::object{{"names", std::move(names)}, {"queries_saved", led->queries}};
+}
+
 json::object extended_error_json(const ExtendedError& e) {
   return {{"code", e.code}, {"name", json_text_or_null(e.name())}, {"text", json_text(e.text)}};
 }
@@ -379,7 +416,7 @@ json::array array_json(const Items& items, const ToJson& to_json) {
 }
 
 void print_json(const QueryOptions& options, const Question& question, const StubLookup& lookup,
-                std::ostream& out) {
+                const std::optional<LedOn>& led, std::ostream& out) {
   const bool answered = lookup.status != StubStatus::NoServer;
   const bool found = lookup.status == StubStatus::Found;
   const json::object page{
@@ -390,6 +427,7 @@ void print_json(const QueryOptions& options, const Question& question, const Stu
       {"rcode", answered ? json::value(json_text(dns::rcode_to_text(lookup.rcode))) : nullptr},
       {"found", found ? json::value(json_text(lookup.name.to_text())) : nullptr},
       {"tries", array_json(lookup.tries, try_json)},
+      {"autopath", led_on_json(led)},
       {"answer", array_json(merged(lookup, &Message::answer), record_json)},
       {"authority", array_json(merged(lookup, &Message::authority), record_json)},
       {"additional", array_json(merged(lookup, &Message::additional), record_json)},
@@ -459,13 +497,14 @@ int run_query(const QueryOptions& options, const std::string& resolv_conf, std::
     err << "clusterdns query: cannot open a socket: " << e.code().message() << '\n';
     return kQueryNotFound;
   }
+  const std::optional<LedOn> led = led_on(*stub, *question, lookup);
   const bool json = options.format == OutputFormat::Json;
   if (json) {
-    print_json(options, *question, lookup, out);
+    print_json(options, *question, lookup, led, out);
   } else if (options.brief) {
     print_short(lookup, out);
   } else {
-    print_text(lookup, out);
+    print_text(lookup, led, out);
   }
   if (lookup.status != StubStatus::Found && !json) explain(options, *question, lookup, err);
   const bool exists = lookup.status == StubStatus::Found || lookup.status == StubStatus::NoData;

@@ -141,6 +141,39 @@ TEST(Query, WithoutATypeBothAddressesAreAskedForAndAliasesShownOnce) {
             "web.default.svc.cluster.local.   5 IN A     10.244.1.12\n");
 }
 
+// A server with `autopath`: the first name is an alias to the last.
+std::vector<Bytes> autopath(const Message& query, bool) {
+  Message m = reply_to(query);
+  const auto outside = name("api.github.com.");
+  if (query.qname.to_text() == "api.github.com.default.svc.cluster.local.") {
+    m.answer.push_back(make_record(query.qname, RRType::CNAME, wire("api.github.com")));
+    if (query.qtype == RRType::A) {
+      m.answer.push_back(make_record(outside, RRType::A, {192, 0, 2, 10}));
+    }
+  } else {
+    m.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+  }
+  return {octets(m)};
+}
+
+TEST(Query, WhatAutopathSavedIsShown) {
+  const ScriptedServer server(autopath);
+  QueryOptions options = question(server, "api.github.com");
+  options.ndots = 5;
+  const Outcome outcome = ask(options);
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.out.find(
+                ";; the server went on along the search list itself, which saved 6 queries:\n"
+                ";;   api.github.com.svc.cluster.local.\n"
+                ";;   api.github.com.cluster.local.\n"
+                ";;   api.github.com.\n"
+                "api.github.com.default.svc.cluster.local. 5 IN CNAME api.github.com.\n"),
+            std::string::npos)
+      << outcome.out;
+  options.format = OutputFormat::Json;
+  EXPECT_NE(ask(options).out.find("\"queries_saved\": 6"), std::string::npos);
+}
+
 TEST(Query, ShortPrintsTheDataOnly) {
   const ScriptedServer server(cluster);
   QueryOptions options = question(server, "web");
@@ -239,6 +272,7 @@ TEST(Query, Json) {
   "tries": [
     {"name": "web.default.svc.cluster.local.", "type": "A", "server": "SERVER", "transport": "udp", "result": "answered", "rcode": "NOERROR", "answers": 2, "microseconds": N, "error": null}
   ],
+  "autopath": null,
   "answer": [
     {"name": "web.default.svc.cluster.local.", "class": "IN", "type": "A", "ttl": 5, "data": "10.244.0.10"},
     {"name": "web.default.svc.cluster.local.", "class": "IN", "type": "A", "ttl": 5, "data": "10.244.1.12"}
