@@ -6,6 +6,7 @@
 #include "app/corefile/token_file.h"
 #include "app/directives/directive.h"
 #include "app/directives/last_good.h"
+#include "app/directives/upstream_lookups.h"
 #include "dns/base/regular_file.h"
 
 namespace clusterdns::app {
@@ -95,7 +96,7 @@ void set_up_console(const Directive& directive, BlockSetup& setup) {
   plan.may_be_taken = directive.args.empty();
   const Token address = directive.args.empty()
                             ? Token{std::string(kDefaultAddress), directive.name.at}
-                            : directive.args[0];
+                            : with_address(directive.args[0], environment);
   const HttpAddress at = parse_http_address(address);
   plan.at = directive.name.at;
   const bool reachable = at.every_family || !at.address.is_loopback();

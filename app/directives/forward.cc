@@ -32,10 +32,6 @@ constexpr std::int64_t kMaxFails = 1'000;
 constexpr std::int64_t kMaxAttempts = 1'000;
 // With `policy latency`.
 constexpr int kUsualHedge = 95;
-// What all names of upstreams may take together: a start waits as long as a resolver would, and
-// where names are served already nothing may wait long.
-constexpr std::chrono::milliseconds kLookUpAtStart{5'000};
-constexpr std::chrono::milliseconds kLookUpAtReload{2'000};
 
 std::chrono::milliseconds milliseconds_of(const Token& token, std::chrono::milliseconds least) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -241,8 +237,7 @@ class Upstreams {
   // As the name stands there, before any search list is tried.
   std::vector<boost::asio::ip::address> look_up(const Token& token, const std::string& host) {
     return or_last_good(environment_, "forward " + host + " by " + reading_.resolvers, [&] {
-      const auto limit = environment_.previous == nullptr ? kLookUpAtStart : kLookUpAtReload;
-      const auto found = UpstreamLookups::of(environment_).wait({host, reading_.resolvers}, limit);
+      const auto found = look_up_host(environment_, {host, reading_.resolvers});
       if (found.addresses.empty()) {
         fail(token, "is no file, and no address is found for it as a name (" +
                         (found.error ? found.error.message() : std::string("no records")) +

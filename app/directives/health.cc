@@ -3,6 +3,7 @@
 
 #include "app/corefile/options.h"
 #include "app/directives/directive.h"
+#include "app/directives/upstream_lookups.h"
 
 namespace clusterdns::app {
 namespace {
@@ -36,7 +37,7 @@ void set_up_health(const Directive& directive, BlockSetup& setup) {
   const Token address = directive.args.empty()
                             ? Token{std::string(kDefaultAddress), directive.name.at}
                             : directive.args[0];
-  plan.serve(address, plan.health);
+  plan.serve(with_address(address, setup.environment), plan.health);
 }
 
 }  // namespace clusterdns::app

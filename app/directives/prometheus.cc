@@ -10,6 +10,7 @@
 #include "app/directives/directive.h"
 #include "app/directives/last_good.h"
 #include "app/directives/tls_files.h"
+#include "app/directives/upstream_lookups.h"
 #include "dns/base/regular_file.h"
 
 namespace clusterdns::app {
@@ -139,7 +140,7 @@ void set_up_prometheus(const Directive& directive, BlockSetup& setup) {
   require_arguments(directive, 0, 1, "prometheus [ADDRESS:PORT]");
   const Token address = directive.args.empty()
                             ? Token{std::string(kDefaultAddress), directive.name.at}
-                            : directive.args[0];
+                            : with_address(directive.args[0], environment);
   MetricsPlan exporter{{}, directive.name.at};
   if (reading.tls && environment.elsewhere) {
     exporter.tls.emplace();

@@ -1,6 +1,7 @@
 // ready [ADDRESS:PORT] { monitor until-ready|continuously }
 #include "app/corefile/options.h"
 #include "app/directives/directive.h"
+#include "app/directives/upstream_lookups.h"
 
 namespace clusterdns::app {
 namespace {
@@ -27,7 +28,7 @@ void set_up_ready(const Directive& directive, BlockSetup& setup) {
   const Token address = directive.args.empty()
                             ? Token{std::string(kDefaultAddress), directive.name.at}
                             : directive.args[0];
-  plan.serve(address, plan.ready);
+  plan.serve(with_address(address, setup.environment), plan.ready);
 }
 
 }  // namespace clusterdns::app

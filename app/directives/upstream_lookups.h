@@ -1,4 +1,5 @@
-// The addresses of upstreams that `forward` names by a host name.
+// The addresses of what a Corefile names by a host name: upstreams of `forward`, and where
+// `health`, `ready`, `prometheus` and `console` are served.
 #pragma once
 
 #include <chrono>
@@ -46,7 +47,19 @@ class UpstreamLookups final : public Companion {
 // "192.0.2.1:53,[2001:db8::1]:53" of the words of `resolver`. Throws ConfigError.
 [[nodiscard]] std::string resolver_list(const Directive& line);
 
-// Begins to look up the names that `forward` directives give upstreams by.
+// What the machine, or the servers of the question, say of a name, waiting for it together with all
+// other names of the configuration: 5 s at a start, as long as a resolver would, and 2 s at a
+// reload, when names are served already.
+[[nodiscard]] registry::kubernetes::HostAddresses look_up_host(
+    Environment& environment, const UpstreamLookups::Question& question);
+
+// `NAME:PORT` with the name's address in its place: the first IPv4 one, else the first one; at a
+// reload the one it had before if it is not found. Other words stay as they are. While only
+// checking nothing is looked up, and an address of loopback stands for the name. Throws
+// ConfigError.
+[[nodiscard]] Token with_address(const Token& token, Environment& environment);
+
+// Begins to look up the names that directives have.
 void prepare_lookups(const Corefile& corefile, Environment& environment);
 
 }  // namespace clusterdns::app

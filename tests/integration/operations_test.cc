@@ -227,7 +227,7 @@ TEST_F(Operations, BadOptionsSayWhatToDo) {
   };
   using ::testing::HasSubstr;
   EXPECT_THAT(message("health 8080"), HasSubstr("Bad:2:10: health: '8080' has no port"));
-  EXPECT_THAT(message("health host.example:8080"), HasSubstr("is not an address"));
+  EXPECT_THAT(message("health 10.0.0.256:8080"), HasSubstr("is not an address"));
   EXPECT_THAT(message("health {\n lameduk 5s\n}"), HasSubstr("lameduck"));
   EXPECT_THAT(message("ready {\n monitor sometimes\n}"), HasSubstr("until-ready"));
   EXPECT_THAT(message("reload 1s"), HasSubstr("reload: '1s' is too short; the shortest interval "

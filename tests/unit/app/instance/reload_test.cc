@@ -54,6 +54,27 @@ TEST_F(ReloadTest, WhatDoesNotChangeGoesOn) {
   }
 }
 
+// Of several addresses the first IPv4 one, as Go; "localhost." has ::1, too.
+TEST_F(ReloadTest, PagesAreServedAtTheAddressesOfNames) {
+  apply("health localhost.:0\nready LOCALHOST:0\nprometheus localhost.:0\n");
+  const AdminPlan& plan = instance_.plan();
+  ASSERT_EQ(plan.addresses.size(), 1U);
+  EXPECT_EQ(plan.addresses.begin()->second.address.to_string(), "127.0.0.1");
+  EXPECT_EQ(instance_.http_lines().size(), 3U);
+}
+
+TEST_F(ReloadTest, ANameWithoutAddressIsToldAtItsPlace) {
+  try {
+    // No server is asked for such a name (RFC 7686).
+    apply("health nothing.onion:0\n");
+    FAIL();
+  } catch (const ConfigError& e) {
+    const std::string said = e.what();
+    EXPECT_TRUE(said.starts_with("Corefile:3:8: health: 'nothing.onion:0' has no address here ("))
+        << said;
+  }
+}
+
 TEST_F(ReloadTest, WhatChangesIsMadeAnew) {
   apply("cache 30\nforward . 192.0.2.1\n");
   const auto cache = now().caches.at(0).cache;
