@@ -24,6 +24,7 @@ enum ClassBit : unsigned { kSuccess = 1, kDenial = 2, kError = 4, kAll = 7 };
 // CoreDNS's sorting of responses: names or types that do not exist are denials.
 unsigned class_of(const dns::AnswerObserver::Event& event) noexcept {
   const std::span<const std::uint8_t> response = event.response;
+  if (response.empty()) return kError;
   const unsigned rcode = response[3] & 0xF;
   const unsigned answers = dns::load_u16(response.data() + 6);
   if (event.query.qtype == dns::RRType::AXFR || event.query.qtype == dns::RRType::IXFR)
@@ -53,6 +54,14 @@ class QueryLog final : public dns::AnswerObserver {
   [[nodiscard]] std::size_t next_order() noexcept { return order_++; }
 
   void on_answer(const Event& event, dns::WorkerContext& worker) noexcept override {
+    tell(event, worker);
+  }
+  void on_unanswered(const Event& event, Fate fate, dns::WorkerContext& worker) noexcept override {
+    if (fate == Fate::Dropped) tell(event, worker);
+  }
+
+ private:
+  void tell(const Event& event, const dns::WorkerContext& worker) noexcept {
     try {
       const Rule* const rule = rule_for(event.query.name());
       if (rule != nullptr && (rule->classes & class_of(event)) != 0) write(*rule, event, worker);
@@ -60,8 +69,6 @@ class QueryLog final : public dns::AnswerObserver {
       // Out of memory: the answer matters more than the line.
     }
   }
-
- private:
   // Of all zones that the name is in, the one that stands first.
   [[nodiscard]] const Rule* rule_for(dns::NameView name) const noexcept {
     const Rule* rule = nullptr;

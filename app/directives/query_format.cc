@@ -19,7 +19,7 @@ constexpr std::string_view kTokens[] = {
     "type", "name",  "class",   "proto", "size",     "remote", "port",     "local",
     ">id",  "rcode", ">opcode", ">do",   ">bufsize", "rsize",  "duration", ">rflags"};
 
-constexpr std::string_view kOfResponse[] = {"rcode", "rsize", "duration", ">rflags"};
+constexpr std::string_view kOfResponse[] = {"rcode", ">rflags"};
 constexpr std::string_view kOfClient[] = {"remote", "port", ">bufsize"};
 
 template <std::size_t n>
@@ -105,7 +105,7 @@ std::string QueryFormat::value(std::string_view token, const dns::AnswerObserver
   if (token == "port") return std::to_string(event.client.port);
   if (token == "size") {
     // CoreDNS looks when it has taken the EDNS options out of the query, to answer with its OPT.
-    const bool answered = query.has_edns && !event.stage.empty();
+    const bool answered = query.has_edns && !event.stage.empty() && !event.response.empty();
     const std::size_t options =
         answered ? query.opt_end - query.opt_offset - dns::kOptRecordSize : 0;
     return std::to_string(query.size - options);

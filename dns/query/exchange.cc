@@ -276,6 +276,14 @@ void tell_observers(const Exchange& exchange, unsigned stage,
 }
 
 void tell_dropped(const Exchange& exchange) noexcept {
+  if (RouteCounters* const counters = exchange.route->counters.get(); counters != nullptr) {
+    // CoreDNS takes silence for success: nobody's answer, of no octets.
+    RouteCounters::Cell& cell = counters->cell(exchange.worker->index);
+    RouteCounters::count(cell, {exchange.transport == Transport::Tcp, exchange.client.v6,
+                                exchange.query.qtype, exchange.query.dnssec_ok, exchange.query.size,
+                                0, static_cast<unsigned>(Rcode::NoError), 0});
+    RouteCounters::observe_duration(cell, monotonic_ns() - exchange.received_ns);
+  }
   const AnswerObserver::Event event{exchange.query,
                                     exchange.client,
                                     exchange.local,

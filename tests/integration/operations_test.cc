@@ -184,6 +184,35 @@ TEST_F(Operations, LogInJson) {
   }
 }
 
+TEST_F(Operations, WhatIsDroppedIsCountedAndLogged) {
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  prometheus 127.0.0.1:0\n  log {\n    class error\n  }\n"
+      "  acl {\n    drop type TXT\n  }\n  erratic {\n    drop 1\n  }\n}\n");
+  UdpClient client(endpoint());
+  for (const auto& [type, id] : {std::pair{"TXT", 4714}, std::pair{"A", 4715}}) {
+    const Query query{.name = "silent.test.",
+                      .type = type,
+                      .edns = Edns{.payload_size = 4096, .options = {{10, Octets(8)}}},
+                      .id = static_cast<std::uint16_t>(id)};
+    client.send(encode(query));
+    const std::string line = line_with(" - " + std::to_string(id) + " ");
+    const std::string expected = "[INFO] " + local_endpoint(client.descriptor()).text() + " - " +
+                                 std::to_string(id) + " \"" + type + " IN silent.test. udp " +
+                                 std::to_string(encode(query).size()) + " false 4096\" - - 0 0.";
+    EXPECT_EQ(line.substr(0, expected.size()), expected);
+    EXPECT_EQ(line.back(), 's');
+  }
+  // They are counted before they are logged.
+  auto m = metrics();
+  const std::string of_block = "server=\"dns://127.0.0.1:0\",view=\"\",zone=\".\"}";
+  EXPECT_EQ(m["coredns_dns_responses_total{plugin=\"\",rcode=\"NOERROR\"," + of_block], 2);
+  EXPECT_EQ(m["coredns_dns_request_duration_seconds_count{" + of_block], 2);
+  EXPECT_EQ(m["coredns_dns_requests_total{family=\"1\",proto=\"udp\",server=\"dns://127.0.0.1:0\","
+              "type=\"TXT\",view=\"\",zone=\".\"}"],
+            1);
+  EXPECT_EQ(m["coredns_dns_response_size_bytes_sum{proto=\"udp\"," + of_block], 0);
+}
+
 TEST_F(Operations, FailuresAreLoggedAsCoreDnsDoes) {
   const auto nobody = directory_.write("resolv.conf", "# names no server\n");
   serve_corefile(

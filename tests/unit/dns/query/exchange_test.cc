@@ -861,6 +861,30 @@ TEST_F(ObserverTest, SeeWhatIsDropped) {
   EXPECT_EQ(seen(), Lines{"dropped nothing"});
 }
 
+// As CoreDNS, which counts every query that came to a server block.
+TEST_F(ObserverTest, WhatIsDroppedIsCountedOnce) {
+  const auto counters = std::make_shared<RouteCounters>(1, std::vector<std::string>{"a"});
+  route_->counters = counters;
+  std::unique_ptr<Exchange> waiting;
+  stage([&](Exchange& exchange) {
+    if (exchange.query.qtype == RRType::A) return Verdict::Drop;
+    waiting = exchange.defer();
+    return Verdict::Deferred;
+  });
+  const RouteCounters::Cell& cell = counters->cell(0);
+  const auto noerror = [&] { return cell.responses[0].get(); };
+  EXPECT_FALSE(ask({.qname = "x"}));
+  EXPECT_EQ(noerror(), 1U);
+  EXPECT_FALSE(ask({.qname = "x", .qtype = RRType::MX}));
+  EXPECT_EQ(noerror(), 1U) << "it waits";
+  waiting = nullptr;
+  EXPECT_EQ(noerror(), 2U);
+  EXPECT_EQ(cell.response_size[0].sum.get() + cell.response_size[1].sum.get(), 0U);
+  std::uint64_t durations = 0;
+  for (const Counter& bucket : cell.duration.buckets) durations += bucket.get();
+  EXPECT_EQ(durations, 2U);
+}
+
 TEST_F(ObserverTest, SeeFailuresThatComeLater) {
   std::unique_ptr<Exchange> waiting;
   stage([&](Exchange& exchange) {
