@@ -23,7 +23,7 @@ inline std::size_t Exchange::encode(std::uint8_t* out) noexcept {
 // from what follows, so that a query that nobody looks at pays nothing for it.
 void tell_observers(const Exchange& exchange, unsigned stage,
                     std::span<const std::uint8_t> response, std::string_view cause) noexcept;
-// The same of one that ends without an answer.
+// Counts one that ends without an answer, and shows it likewise.
 void tell_dropped(const Exchange& exchange) noexcept;
 
 // Whose duration is counted: that of the batch, or the exchange's own.

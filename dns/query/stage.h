@@ -125,8 +125,8 @@ class AnswerObserver {
     Dropped,  // a stage or filter says nothing, or gave it up
     Gate,     // it came to no server block: ignored, refused, or not to be read
   };
-  // The others, which CoreDNS neither logs nor counts here. At a gate `event.query` holds only as
-  // far as it was read.
+  // The others. CoreDNS logs and counts those that are dropped, and neither at a gate, where
+  // `event.query` holds only as far as it was read.
   virtual void on_unanswered(const Event& /*event*/, Fate /*fate*/,
                              WorkerContext& /*worker*/) noexcept {}
   // Whether it is told of what ends at a gate of a listener that its server block has.
