@@ -21,6 +21,8 @@ void count(std::atomic<std::uint64_t>& counter) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
+// Slots that are looked at to make room for one answer.
+constexpr std::size_t kMostSteps = 512;
 constexpr std::uint64_t kPointerBits = (std::uint64_t{1} << 48) - 1;
 
 }  // namespace
@@ -180,9 +182,9 @@ const AnswerCache::Entry* AnswerCache::find(const CacheQuestion& question, std::
   return entry;
 }
 
-const AnswerCache::Entry* AnswerCache::find_cut(const CacheQuestion& question, std::int64_t now_ns,
-                                                unsigned worker) noexcept {
-  if (options_.cut.empty() || !options_.cut.contains(question.name)) return nullptr;
+const AnswerCache::Entry* AnswerCache::find_cut(const CacheQuestion& question, NameView zone,
+                                                std::int64_t now_ns, unsigned worker) noexcept {
+  if (!cuts(question)) return nullptr;
   // NXDOMAIN is of the name, whatever type was asked for; it is kept under that. The usual ones.
   const RRType types[] = {question.type, RRType::A, RRType::AAAA};
   CacheQuestion above = question;
@@ -190,7 +192,7 @@ const AnswerCache::Entry* AnswerCache::find_cut(const CacheQuestion& question, s
   while (question.name[at] != 0) {
     at += std::size_t{1} + question.name[at];
     above.name = question.name.subspan(at);
-    if (!options_.cut.contains(above.name)) return nullptr;
+    if (above.name.size() < zone.size() || !options_.cut.contains(above.name)) return nullptr;
     for (std::size_t i = 0; i < std::size(types); ++i) {
       if (i != 0 && types[i] == question.type) continue;
       above.type = types[i];
@@ -475,19 +477,24 @@ bool AnswerCache::insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
     }
     take_out(shard, *place);
   }
-  while (shard.entries[kind].load(std::memory_order_relaxed) >= capacity &&
-         push_out(shard, shard_index, entry->kind, now_ns, worker)) {
+  // What there is no room for within so many steps is not kept: a question has its price, whatever
+  // is kept of others.
+  std::size_t steps = kMostSteps;
+  while (shard.entries[kind].load(std::memory_order_relaxed) >= capacity) {
+    if (!push_out(shard, shard_index, entry->kind, now_ns, worker, steps)) return false;
   }
-  while (shard.octets.load(std::memory_order_relaxed) + entry->octets > octets_per_shard_) {
-    if (!push_out(shard, shard_index, entry->kind, now_ns, worker) &&
-        !push_out(shard, shard_index,
-                  entry->kind == CacheKind::Success ? CacheKind::Denial : CacheKind::Success,
-                  now_ns, worker)) {
-      break;
-    }
+  // Neither kind starves the other: the one that takes more gives way.
+  while (shard.total_octets() + entry->octets > octets_per_shard_) {
+    const auto of = [&](CacheKind each) {
+      return shard.octets[static_cast<std::size_t>(each)].load(std::memory_order_relaxed);
+    };
+    const CacheKind larger =
+        of(CacheKind::Success) < of(CacheKind::Denial) ? CacheKind::Denial : CacheKind::Success;
+    if (of(larger) == 0) break;  // one that is larger than the bound
+    if (!push_out(shard, shard_index, larger, now_ns, worker, steps)) return false;
   }
   shard.entries[kind].fetch_add(1, std::memory_order_relaxed);
-  shard.octets.fetch_add(entry->octets, std::memory_order_relaxed);
+  shard.octets[kind].fetch_add(entry->octets, std::memory_order_relaxed);
   place->store(hash >> 48 << 48 | reinterpret_cast<std::uintptr_t>(entry),
                std::memory_order_release);
   if (shard.garbage.size() >= kGarbageBatch) free_garbage(shard);
@@ -498,30 +505,29 @@ void AnswerCache::take_out(Shard& shard, std::atomic<std::uint64_t>& slot) noexc
   auto* const entry = reinterpret_cast<Entry*>(slot.load(std::memory_order_relaxed) & kPointerBits);
   slot.store(0, std::memory_order_release);
   shard.entries[static_cast<std::size_t>(entry->kind)].fetch_sub(1, std::memory_order_relaxed);
-  shard.octets.fetch_sub(entry->octets, std::memory_order_relaxed);
+  shard.octets[static_cast<std::size_t>(entry->kind)].fetch_sub(entry->octets,
+                                                                std::memory_order_relaxed);
   shard.waiting_octets.fetch_add(entry->octets, std::memory_order_relaxed);
   shard.garbage.push_back({entry, reclaim_.mark()});
 }
 
 // The hand goes round as a clock's: what was asked for since it last came by gets another round.
 bool AnswerCache::push_out(Shard& shard, std::size_t shard_index, CacheKind kind,
-                           std::int64_t now_ns, unsigned worker) noexcept {
-  if (shard.entries[static_cast<std::size_t>(kind)].load(std::memory_order_relaxed) == 0) {
-    return false;
-  }
+                           std::int64_t now_ns, unsigned worker, std::size_t& steps) noexcept {
   const std::size_t slots = buckets_per_shard_ * kWays;
   const std::size_t first = shard_index * buckets_per_shard_;
-  for (std::size_t step = 0; step < 2 * slots; ++step) {
+  for (; steps > 0; --steps) {
     const std::size_t at = shard.hand++ & (slots - 1);
     auto& slot = buckets_[first + at / kWays].slots[at % kWays];
     const std::uint64_t word = slot.load(std::memory_order_relaxed);
     if (word == 0) continue;
     auto* const entry = reinterpret_cast<Entry*>(word & kPointerBits);
-    if (entry->kind != kind) continue;
     // What may be given although it is over is as good as the rest.
     const bool over = entry->left(now_ns) == 0 && !is_stale(*entry, now_ns);
-    if (!over && entry->used.exchange(false, std::memory_order_relaxed)) continue;
-    if (!over) count(counters_[worker].evictions[static_cast<std::size_t>(kind)]);
+    if (!over) {
+      if (entry->kind != kind || entry->used.exchange(false, std::memory_order_relaxed)) continue;
+      count(counters_[worker].evictions[static_cast<std::size_t>(kind)]);
+    }
     take_out(shard, slot);
     return true;
   }
@@ -673,8 +679,7 @@ std::size_t AnswerCache::entries(CacheKind kind) const noexcept {
 std::size_t AnswerCache::octets() const noexcept {
   std::size_t sum = 0;
   for (const Shard& shard : shards_) {
-    sum += shard.octets.load(std::memory_order_relaxed) +
-           shard.waiting_octets.load(std::memory_order_relaxed);
+    sum += shard.total_octets() + shard.waiting_octets.load(std::memory_order_relaxed);
   }
   return sum;
 }

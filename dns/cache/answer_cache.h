@@ -144,11 +144,17 @@ class AnswerCache {
   [[nodiscard]] const Entry* find(const CacheQuestion& question, std::int64_t now_ns,
                                   unsigned worker) noexcept;
 
+  // Whether find_cut() may find something.
+  [[nodiscard]] bool cuts(const CacheQuestion& question) const noexcept {
+    return !options_.cut.empty() && options_.cut.contains(question.name);
+  }
   // What is kept of a name above that of `question`, with CacheOptions::cut: NXDOMAIN, so that this
   // name does not exist either (RFC 8020 section 2). nullptr: nothing of the kind. To be given as
-  // message_of() has it. REQUIRES: find() has just found nothing; as find().
-  [[nodiscard]] const Entry* find_cut(const CacheQuestion& question, std::int64_t now_ns,
-                                      unsigned worker) noexcept;
+  // message_of() has it. `zone`: which the upstream of that name is there for; what is above it
+  // others have said, who may not know of the zone. REQUIRES: find() has just found nothing; as
+  // find().
+  [[nodiscard]] const Entry* find_cut(const CacheQuestion& question, NameView zone,
+                                      std::int64_t now_ns, unsigned worker) noexcept;
 
   // What is to be done about an entry before it is given.
   enum class Care : std::uint8_t {
@@ -281,8 +287,12 @@ class AnswerCache {
     std::deque<Garbage> garbage;
     // Read from any thread.
     std::array<std::atomic<std::size_t>, 2> entries{};
-    std::atomic<std::size_t> octets{0};
+    std::array<std::atomic<std::size_t>, 2> octets{};  // by CacheKind
     std::atomic<std::size_t> waiting_octets{0};
+
+    [[nodiscard]] std::size_t total_octets() const noexcept {
+      return octets[0].load(std::memory_order_relaxed) + octets[1].load(std::memory_order_relaxed);
+    }
   };
   [[nodiscard]] std::uint64_t hash_of(const CacheQuestion& question) const noexcept;
   // Seconds to keep an answer for; 0: not at all. Sets `*kind`.
@@ -309,9 +319,10 @@ class AnswerCache {
   [[nodiscard]] bool insert(Entry* entry, std::uint64_t hash, std::int64_t now_ns,
                             unsigned worker) noexcept;
   void take_out(Shard& shard, std::atomic<std::uint64_t>& slot) noexcept;
-  // Pushes one entry of `kind` out of the shard; false when there is none.
+  // Pushes one entry of `kind`, or of any that is over, out of the shard. Looks at one slot for
+  // each of `steps`; false when they are used up.
   bool push_out(Shard& shard, std::size_t shard_index, CacheKind kind, std::int64_t now_ns,
-                unsigned worker) noexcept;
+                unsigned worker, std::size_t& steps) noexcept;
   void free_garbage(Shard& shard) noexcept;
   [[nodiscard]] std::vector<std::uint8_t> message_about(NameView asked, RRType asked_type,
                                                         const Entry& entry,

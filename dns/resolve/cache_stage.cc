@@ -69,12 +69,12 @@ void CacheStage::ask_along(Exchange& exchange, const CacheQuestion& question, Up
 
 Verdict CacheStage::answer_below_nothing(Exchange& exchange,
                                          const CacheQuestion& question) noexcept {
-  const AnswerCache::Entry* const above =
-      cache_->find_cut(question, exchange.received_ns, exchange.worker->index);
-  if (above == nullptr ||
-      find_upstream(*exchange.route, question.name, exchange.client) == nullptr) {
-    return Verdict::Next;
-  }
+  if (!cache_->cuts(question)) return Verdict::Next;
+  const Upstream* const upstream = find_upstream(*exchange.route, question.name, exchange.client);
+  if (upstream == nullptr) return Verdict::Next;
+  const AnswerCache::Entry* const above = cache_->find_cut(
+      question, upstream->zone_of(question.name), exchange.received_ns, exchange.worker->index);
+  if (above == nullptr) return Verdict::Next;
   // Its names are shortened by another question than this one: they are read one by one.
   const auto message = cache_->message_of(*above, exchange.received_ns);
   Answer& answer = exchange.answer;

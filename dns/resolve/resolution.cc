@@ -152,7 +152,8 @@ void Resolution::ask() {
       return answer_from(answer, upstream->zone_of(target_.view()));
     }
     if (takes) {
-      if (const auto* const above = route.cache->find_cut(wanted, now, worker)) {
+      if (const auto* const above =
+              route.cache->find_cut(wanted, upstream->zone_of(wanted.name), now, worker)) {
         const Kept answer{route.cache->message_of(*above, now), AnswerCache::head(*above, now),
                           false, AnswerCache::age(*above, now)};
         return answer_from(answer, upstream->zone_of(target_.view()));

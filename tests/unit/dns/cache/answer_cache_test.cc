@@ -604,6 +604,44 @@ TEST_F(AnswerCacheTest, MemoryBoundsOctets) {
   EXPECT_GT(cache().octets(), options_.memory * 3 / 4);
 }
 
+// Full of one kind that nobody asks for, it has room for the other.
+TEST_F(AnswerCacheTest, NeitherKindStarvesTheOther) {
+  const auto positive = [&](const std::string& owner) {
+    return store({.qname = owner}, [&](Message& reply) {
+      for (int k = 0; k < 60; ++k) reply.answer.push_back(a_record(owner, "192.0.2.1", 3600));
+    });
+  };
+  const auto negative = [&](const std::string& owner) {
+    return store({.qname = owner}, [&](Message& reply) {
+      reply.rcode = static_cast<std::uint16_t>(Rcode::NXDomain);
+      reply.authority.push_back(soa_record("example"));
+    });
+  };
+  for (const bool floods_with_negatives : {true, false}) {
+    options_.memory = std::size_t{2} << 20;
+    options_.success.capacity = options_.denial.capacity = options_.memory / kCacheOctetsPerEntry;
+    cache_.reset();
+    const auto flood = [&](int i) {
+      const std::string owner = "stranger" + std::to_string(i) + "." + std::string(60, 'x') + "." +
+                                std::string(60, 'y') + ".example";
+      (void)(floods_with_negatives ? negative(owner) : positive(owner));
+    };
+    const auto wanted = [](int i) { return "wanted" + std::to_string(i) + ".example"; };
+    for (int i = 0; i < 2000; ++i) flood(i);
+    for (int i = 0; i < 200; ++i) {
+      EXPECT_TRUE(floods_with_negatives ? positive(wanted(i)) : negative(wanted(i)));
+    }
+    int found = 0;
+    for (int i = 0; i < 200; ++i) found += find({.qname = wanted(i)}) ? 1 : 0;
+    EXPECT_GT(found, 190) << floods_with_negatives;
+    // And the flood that goes on does not push it out.
+    for (int i = 10000; i < 20000; ++i) flood(i);
+    found = 0;
+    for (int i = 0; i < 200; ++i) found += find({.qname = wanted(i)}) ? 1 : 0;
+    EXPECT_GT(found, 190) << floods_with_negatives;
+  }
+}
+
 // In pieces of any size, each answer once; with a name its types alone.
 TEST_F(AnswerCacheTest, IsListedInPieces) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(store_a("n" + std::to_string(i) + ".example", 60));
