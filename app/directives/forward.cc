@@ -13,6 +13,7 @@
 #include "app/directives/last_good.h"
 #include "app/directives/stage_metrics.h"
 #include "app/directives/tls_files.h"
+#include "app/directives/upstream_follow.h"
 #include "app/directives/upstream_lookups.h"
 #include "dns/forward/forward_stage.h"
 #include "dns/forward/upstream_address.h"
@@ -214,6 +215,9 @@ class Upstreams {
                                                ", which is this server itself; left out");
     }
     for (const dns::Endpoint& upstream : machine->upstreams) add_server(token, upstream);
+    UpstreamFollow& follow = UpstreamFollow::of(environment_);
+    follow.file(path);
+    if (machine->path != path) follow.file(machine->path);
     if (machine->upstreams.empty()) {
       environment_.problems.warn(
           token.at,
@@ -236,15 +240,25 @@ class Upstreams {
 
   // As the name stands there, before any search list is tried.
   std::vector<boost::asio::ip::address> look_up(const Token& token, const std::string& host) {
-    return or_last_good(environment_, "forward " + host + " by " + reading_.resolvers, [&] {
-      const auto found = look_up_host(environment_, {host, reading_.resolvers});
-      if (found.addresses.empty()) {
-        fail(token, "is no file, and no address is found for it as a name (" +
-                        (found.error ? found.error.message() : std::string("no records")) +
-                        "); write an address, or a `resolver` that knows it");
-      }
-      return found.addresses;
-    });
+    const UpstreamLookups::Question question{host, reading_.resolvers};
+    std::vector<boost::asio::ip::address> found;
+    try {
+      found = or_last_good(environment_, "forward " + host + " by " + reading_.resolvers, [&] {
+        const auto answer = look_up_host(environment_, question);
+        if (answer.addresses.empty()) {
+          fail(token, "is not a file, and no address is found for it as a name (" +
+                          (answer.error ? answer.error.message() : std::string("no records")) +
+                          ")");
+        }
+        return answer.addresses;
+      });
+    } catch (const ConfigError& e) {
+      // It is looked up again. All else is worth having.
+      environment_.problems.warn(
+          e.at(), e.message() + "; it is looked up again, and is not asked until then");
+    }
+    UpstreamFollow::of(environment_).name(question, found);
+    return found;
   }
 
   std::shared_ptr<dns::TlsContexts> tls(const Token& token) {

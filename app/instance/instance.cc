@@ -13,12 +13,15 @@
 #include <string_view>
 #include <tuple>
 
+#include <boost/asio/post.hpp>
+
 #include "app/corefile/arguments.h"
 #include "app/corefile/error.h"
 #include "app/corefile/limits.h"
 #include "app/corefile/suggest.h"
 #include "app/corefile/zone_key.h"
 #include "app/directives/target_api.h"
+#include "app/directives/upstream_follow.h"
 #include "app/directives/upstream_lookups.h"
 #include "app/directives/view.h"
 #include "app/instance/memory_reserve.h"
@@ -630,7 +633,16 @@ void Instance::apply(const Corefile& corefile) {
     }
   }
   environment.reset();
+  applied_ = corefile;
   for (const auto& companion : environment_->companions) {
+    if (auto* const follow = dynamic_cast<UpstreamFollow*>(companion.get())) {
+      // Not at once: that ends the companion.
+      follow->on_change([this, weak = std::weak_ptr(companion)](const std::string& what) {
+        boost::asio::post(io_, [this, weak, what] {
+          if (!weak.expired()) apply_again(what);
+        });
+      });
+    }
     attempt("a file of the Corefile cannot be watched", [&] { companion->start(io_); });
   }
   for (const ClusterData& data : environment_->clusters) {
@@ -645,6 +657,19 @@ void Instance::apply(const Corefile& corefile) {
   if (http_ != nullptr) attempt("HTTP", [&] { serve_http(std::move(prepared)); });
   attempt("plugin/ready", [&] { check_ourselves(); });
   attempt("metrics", [&] { collect_later(); });
+}
+
+void Instance::apply_again(const std::string& what) {
+  try {
+    const Corefile corefile = *applied_;
+    apply(corefile);
+    logger_->info("plugin/forward: {} has changed; its upstreams are asked from now on", what);
+  } catch (const std::exception& e) {
+    logger_->error(
+        "plugin/forward: {} has changed, and cannot be used: {}; still serving what was "
+        "there before",
+        what, e.what());
+  }
 }
 
 void Instance::list_listeners(const dns::Configuration& served) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,8 @@ class Instance final : private ConsoleHost {
   [[nodiscard]] std::int64_t last_query_ns() const noexcept { return server_->last_query_ns(); }
 
  private:
+  // What a file or a name of `forward` says has changed.
+  void apply_again(const std::string& what);
   void collect_later();
   void add_collectors();
   // What listening() and key_lines() say from now on.
@@ -113,6 +116,7 @@ class Instance final : private ConsoleHost {
   InstanceOptions options_;
   std::unique_ptr<dns::Server> server_;
   std::unique_ptr<Environment> environment_;
+  std::optional<Corefile> applied_;  // that of `environment_`
   std::vector<dns::ListenAddress> listening_;
   std::vector<std::string> key_lines_;
   std::vector<std::string> http_lines_;

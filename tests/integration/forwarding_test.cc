@@ -2,8 +2,10 @@
 #include <arpa/inet.h>
 #include <atomic>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -636,6 +638,62 @@ TEST_F(Forwarding, AnotherBlockOfTheSameServerIsAnUpstream) {
   server_->wait_until_listening();
   EXPECT_EQ(addresses("www.example.com."), std::vector<std::string>{"192.0.2.1"});
   EXPECT_EQ(server_->output().find("plugin/loop"), std::string::npos) << server_->output();
+}
+
+// No name is found at the start, and the server answers all else. When the name is known, it is
+// asked.
+TEST_F(Forwarding, AnUpstreamByNameThatIsKnownLater) {
+  ScriptedUpstream upstream(one_address, "127.0.0.1");
+  std::atomic<bool> known{false};
+  ScriptedUpstream names(
+      [&](const Exchange& exchange) -> std::optional<Octets> {
+        const auto& question = exchange.query.questions[0];
+        if (!known) return reply_to(exchange.query, {.rcode = 3});
+        if (question.type != 1) return reply_to(exchange.query, {});
+        return reply_to(exchange.query,
+                        {.answers = 1, .records = a_record(question.name, "127.0.0.1")});
+      },
+      "127.0.0.1");
+  serve_corefile(
+      ".:0 {\n  bind 127.0.0.1\n  kubernetes cluster.local {\n    manifests %M\n  }\n"
+      "  forward . up.test:" +
+      std::to_string(upstream.endpoint().port) + " {\n    resolver " + names.endpoint().text() +
+      "\n  }\n}\n");
+  EXPECT_EQ(ask("web.default.svc.cluster.local").answer.size(), 1U);
+  expect_rcode(ask("www.example.com"), "SERVFAIL");
+  known = true;
+  // Within 8 seconds, and longer on a busy machine.
+  EXPECT_TRUE(
+      until([&] { return ask("www.example.com").answer.size() == 1; }, std::chrono::seconds(60)));
+}
+
+// Files in the form of resolv.conf are followed; what is of no use changes nothing.
+TEST_F(Forwarding, ResolvConfIsFollowed) {
+  const auto file = directory_.write("r.conf", "nameserver 127.0.0.11\n");
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  forward . " + file.string() + "\n}\n");
+  const auto changes = [&] {
+    std::size_t count = 0;
+    const std::string mark = "has changed; its upstreams are asked from now on";
+    const std::string output = server_->output();
+    for (auto at = output.find(mark); at != std::string::npos; at = output.find(mark, at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  directory_.write("r.conf", "nameserver 127.0.0.12\n");
+  EXPECT_TRUE(until([&] { return changes() == 1; }, kGivesUp)) << server_->output();
+  // A link that is swapped, as ConfigMaps and NetworkManager have it.
+  const auto other = directory_.write("other.conf", "nameserver 127.0.0.13\n");
+  std::filesystem::create_symlink(other, directory_ / "new");
+  std::filesystem::rename(directory_ / "new", file);
+  EXPECT_TRUE(until([&] { return changes() == 2; }, kGivesUp)) << server_->output();
+  directory_.write("other.conf", "");
+  directory_.write("other.conf", "nameserver nonsense\n");
+  std::filesystem::remove(other);
+  directory_.write("other.conf", "nameserver 127.0.0.13\n");
+  directory_.write("other.conf", "nameserver 127.0.0.14\n");
+  EXPECT_TRUE(until([&] { return changes() == 3; }, kGivesUp)) << server_->output();
+  EXPECT_EQ(server_->output().find("cannot be used"), std::string::npos);
 }
 
 TEST_F(Forwarding, ResolvConfAsUpstreamList) {
