@@ -104,7 +104,8 @@ int run_wait(const WaitOptions& options, std::ostream& out, std::ostream& err) {
       why = e.what();
     }
     if (Clock::now() + kRest >= end) {
-      err << "clusterdns: " << options.name << " did not resolve in time: " << why << "\n";
+      err << "clusterdns: " << options.name
+          << " did not resolve in time: " << registry::printable(why) << "\n";
       return 1;
     }
     std::this_thread::sleep_for(kRest);

@@ -21,6 +21,7 @@
 #include "app/base/version.h"
 #include "app/console/parameters.h"
 #include "app/console/replies.h"
+#include "app/corefile/lexer.h"
 #include "app/directives/target_api.h"
 #include "app/explain/explanation_text.h"
 #include "app/views/asking.h"
@@ -1449,25 +1450,29 @@ void ConsoleApi::stores_changed() {
 std::string without_secrets(const std::string& corefile) {
   // Words whose line has a secret behind them, and how many words behind them stay.
   static const std::map<std::string, std::size_t, std::less<>> kSecret = {
-      {"secret", 1},         {"password", 0},      {"credentials", 0}, {"key_secret", 0},
-      {"aws_access_key", 0}, {"client_secret", 0}, {"access_token", 0}};
+      {"secret", 1},     {"secrets", 1},        {"password", 0},      {"credentials", 0},
+      {"key_secret", 0}, {"aws_access_key", 0}, {"client_secret", 0}, {"access_token", 0}};
   constexpr std::size_t kNone = std::string::npos;
   std::string result;
   std::size_t left = kNone;  // words that stay, once there was such a word
   std::size_t kept = kNone;  // where the last of them stands in `result`
+  bool is_file = false;      // `secrets FILE`; more on that line is `secret` with a letter too many
   // `secret VALUE` has no name in front of it in some directives.
   const auto end_line = [&] {
-    if (left != kNone && kept != kNone) result.replace(kept, kNone, "***");
+    if (left != kNone && kept != kNone && !is_file) result.replace(kept, kNone, "***");
     left = kNone;
     kept = kNone;
   };
   for (std::size_t at = 0; at < corefile.size();) {
     const char c = corefile[at];
+    const auto space_at = [&](std::size_t place) {
+      return white_space_at(std::string_view(corefile).substr(place));
+    };
     // What is commented out was a secret, and is one perhaps: a comment is read like the rest.
-    if (c == '\n' || c == ' ' || c == '\t' || c == '\r' || c == '#') {
+    if (const std::size_t space = c == '#' ? 1 : space_at(at); space != 0) {
       if (c == '\n') end_line();
-      result += c;
-      ++at;
+      result.append(corefile, at, space);
+      at += space;
       continue;
     }
     const std::size_t begin = at;
@@ -1479,13 +1484,14 @@ std::string without_secrets(const std::string& corefile) {
       }
       at = std::min(at + 1, corefile.size());
     } else {
-      at = std::min(corefile.find_first_of(" \t\r\n", at), corefile.size());
+      while (at < corefile.size() && space_at(at) == 0) ++at;
       word = corefile.substr(begin, at - begin);
     }
     const std::string_view raw(corefile.data() + begin, at - begin);
     if (left == kNone) {
       const auto secret = kSecret.find(word);
       if (secret != kSecret.end()) left = secret->second;
+      is_file = word == "secrets";
       result += raw;
     } else if (raw == "{" || raw == "}") {
       left = kNone;

@@ -180,6 +180,12 @@ class Lexer {
 
 }  // namespace
 
+std::size_t white_space_at(std::string_view text) noexcept {
+  if (text.empty()) return 0;
+  const Character c = decode(text);
+  return is_space(c.code) ? c.length : 0;
+}
+
 std::vector<LexedToken> lex(std::string_view text, const std::string& file_name) {
   return Lexer(text, file_name).run();
 }

@@ -31,4 +31,7 @@ struct LexedToken {
 // kMaxTokens words, or when a quote is not closed. Environment references are left as they are.
 [[nodiscard]] std::vector<LexedToken> lex(std::string_view text, const std::string& file_name);
 
+// Octets of the white space that `text` begins with: one character at most; 0: another one.
+[[nodiscard]] std::size_t white_space_at(std::string_view text) noexcept;
+
 }  // namespace clusterdns::app

@@ -102,7 +102,10 @@ void SecondaryZones::take_over(const std::vector<std::shared_ptr<SecondaryZones>
         }
         zone.table = kept.table;
         zone.expired = kept.expired;
-        zone.due = kept.due;
+        // With another key it is asked at once what it says now.
+        const bool same_key = (key_ == nullptr) == (other->key_ == nullptr) &&
+                              (key_ == nullptr || *key_ == *other->key_);
+        zone.due = same_key ? kept.due : Clock::now();
         zone.expires = kept.expires;
         zone.failures = kept.failures;
       }

@@ -114,7 +114,7 @@ ClusterView::ClusterView(ViewParts parts, const std::function<bool()>& stop)
                          [&] { return (stop && stop()) || thread_time() > end; }};
   for (ViewParts::Explained& each : parts.clusters) {
     ExplainedCluster& cluster = clusters_.emplace_back(std::move(each.cluster));
-    cluster.store = stores_[each.store].get();
+    cluster.store = stores_.at(each.store).get();
     cluster.study = std::make_shared<const ClusterStudy>(*cluster.store, cluster.settings, &bounds);
     truncated_ = truncated_ || cluster.study->truncated;
     go_on();

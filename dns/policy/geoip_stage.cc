@@ -2,6 +2,7 @@
 
 #include <maxminddb.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -115,6 +116,16 @@ GeoDatabase::GeoDatabase(std::unique_ptr<File> file) : file_(std::move(file)) {}
 GeoDatabase::~GeoDatabase() { MMDB_close(&file_->mmdb); }
 
 std::shared_ptr<const GeoDatabase> GeoDatabase::open(const std::string& path, std::string* error) {
+  // A pipe would be waited for.
+  struct stat status_of_path {};
+  if (::stat(path.c_str(), &status_of_path) != 0) {
+    *error = std::strerror(errno);
+    return nullptr;
+  }
+  if (!S_ISREG(status_of_path.st_mode)) {
+    *error = "it is not a regular file";
+    return nullptr;
+  }
   auto file = std::make_unique<File>();
   const int status = MMDB_open(path.c_str(), MMDB_MODE_MMAP, &file->mmdb);
   if (status != MMDB_SUCCESS) {

@@ -4,13 +4,17 @@
 
 namespace clusterdns::dns {
 
-Verdict ViewStage::handle(Exchange& exchange) noexcept {
+const Route* ViewStage::route_for(const Exchange& exchange) const noexcept {
   for (const Choice& choice : choices_) {
     if (choice.condition == nullptr || choice.condition->holds(exchange)) {
-      return go_to(*choice.route, exchange);
+      return choice.route.get();
     }
   }
-  if (otherwise_ != nullptr) return go_to(*otherwise_, exchange);
+  return otherwise_.get();
+}
+
+Verdict ViewStage::handle(Exchange& exchange) noexcept {
+  if (const Route* const route = route_for(exchange)) return go_to(*route, exchange);
   exchange.refuse_unanswered();
   return Verdict::Answered;
 }

@@ -12,6 +12,9 @@
 
 namespace clusterdns::dns {
 
+class Exchange;
+class Route;
+
 // A stage that wants to know. Found by its type, for a server gets few of these.
 class NotifyTarget {
  public:
@@ -24,6 +27,16 @@ class NotifyTarget {
   };
   // `zone` is lower-case. Any worker's thread; neither allocates, locks nor waits.
   [[nodiscard]] virtual Told notified(NameView zone, const Endpoint& from) noexcept = 0;
+};
+
+// A stage that chooses the route for those behind it (`view`). Found by its type.
+class NotifyRouter {
+ public:
+  virtual ~NotifyRouter() = default;
+
+  // The route that a query of this client for this name goes on in; nullptr: none. Any worker's
+  // thread.
+  [[nodiscard]] virtual const Route* route_for(const Exchange& exchange) const noexcept = 0;
 };
 
 // A stage that knows who may say so by a signature, and signs what is said to them: a NOTIFY passes

@@ -117,6 +117,18 @@ std::size_t at_gate(const Exchange& exchange, const ListenerRoutes& routes, cons
   if (query.qtype != RRType::SOA || query.qclass != RRClass::IN) return 0;
   const std::shared_ptr<const Route>* const found = routes.find(query);
   if (found == nullptr) return 0;
+  // Each stands for a zone around the one before, so that they end.
+  const Route* route = found->get();
+  const auto chosen = [&]() -> const NotifyRouter* {
+    return route == nullptr || route->stages.empty()
+               ? nullptr
+               : dynamic_cast<const NotifyRouter*>(route->stages.front().get());
+  };
+  while (const NotifyRouter* const router = chosen()) {
+    exchange.route = route;
+    route = router->route_for(exchange);
+  }
+  if (route == nullptr) return 0;
   const NotifyGuard* guard = nullptr;
   TsigSession session;
   Rcode rcode = Rcode::NoError;
@@ -124,7 +136,7 @@ std::size_t at_gate(const Exchange& exchange, const ListenerRoutes& routes, cons
     if (session.active()) size = guard->sign(session, out, size, limit);
     return at_gate(exchange, routes, out, size);
   };
-  for (const auto& stage : (*found)->stages) {
+  for (const auto& stage : route->stages) {
     if (auto* const each = dynamic_cast<NotifyGuard*>(stage.get()); each != nullptr) {
       guard = each;
       rcode = each->judge(query, request, exchange.worker->index, session);

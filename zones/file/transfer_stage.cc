@@ -34,8 +34,8 @@ struct Cursor {
   const ZoneTable* zone = nullptr;
   std::size_t node = 0;
   std::uint32_t rrset = 0;
-  std::uint32_t record = 0;
-  bool begun = false;  // the first SOA is written
+  ZoneTable::Walked walked;  // of that RRset
+  bool begun = false;        // the first SOA is written
   std::size_t written = 0;
 
   [[nodiscard]] bool at_end() const noexcept { return node == zone->nodes().size(); }
@@ -56,21 +56,18 @@ dns::Written write_stretch(const dns::RRsetRef& rrset, dns::Encoder& encoder) no
   for (; !cursor.at_end(); ++cursor.node, cursor.rrset = 0) {
     const ZoneTable::Node& node = zone.nodes()[cursor.node];
     const auto rrsets = zone.rrsets(node);
-    for (; cursor.rrset < rrsets.size(); ++cursor.rrset, cursor.record = 0) {
+    for (; cursor.rrset < rrsets.size(); ++cursor.rrset, cursor.walked = {}) {
       const ZoneTable::RRset& records = rrsets[cursor.rrset];
       if (&records == &zone.soa()) continue;
-      std::uint32_t i = 0;
-      bool full = false;
-      // Those of an RRset that went with the message before are passed over.
-      zone.for_each(records, [&](Octets rdata) {
-        if (full || i++ < cursor.record) return;
-        full = encoder.size() > kTransferMessage ||
-               !write_zone_record(zone.name(node), records.type, records.ttl, rdata, encoder);
-        if (full) return;
-        ++cursor.record;
-        ++cursor.written;
+      // From where the message before ended.
+      zone.for_each_from(records, cursor.walked, [&](Octets rdata) {
+        const bool fits =
+            encoder.size() <= kTransferMessage &&
+            write_zone_record(zone.name(node), records.type, records.ttl, rdata, encoder);
+        if (fits) ++cursor.written;
+        return fits;
       });
-      if (full) return dns::Written::All;  // of this message
+      if (cursor.walked.records < records.count) return dns::Written::All;  // of this message
     }
   }
   return dns::Written::All;

@@ -122,6 +122,24 @@ class ZoneTable {
       at += 2 + size;
     }
   }
+  // Where a walk through an RRset has come to.
+  struct Walked {
+    std::uint32_t records = 0;
+    std::size_t octets = 0;
+  };
+  // The same behind those that are walked, for as long as `with` returns true, which it does for
+  // those that then are.
+  template <class With>
+  void for_each_from(const RRset& rrset, Walked& walked, const With& with) const {
+    const std::size_t row = row_size(rrset.type);
+    while (walked.records < rrset.count) {
+      const std::uint8_t* const at = data_.data() + rrset.data + walked.octets;
+      const std::size_t size = row != 0 ? row - kRowHead : dns::load_u16(at);
+      if (!with(std::span<const std::uint8_t>(at + (row != 0 ? kRowHead : 2), size))) return;
+      walked.octets += row != 0 ? row : 2 + size;
+      ++walked.records;
+    }
+  }
   // The first record's.
   [[nodiscard]] std::span<const std::uint8_t> first(const RRset& rrset) const noexcept;
 

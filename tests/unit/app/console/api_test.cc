@@ -392,6 +392,14 @@ TEST(WithoutSecrets, WhatIsSecretIsNotShown) {
             "tsig {\n  secret key.example. ***\n}\n");
   EXPECT_EQ(without_secrets("etcd {\n  credentials user pass\n  password x\n}"),
             "etcd {\n  credentials ***\n  password ***\n}");
+  // What the Corefile takes as white space separates here, too; `secrets` has a file.
+  for (const std::string space :
+       {"\xC2\xA0", "\v", "\f", "\xC2\x85", "\xE2\x80\x83", "\xE3\x80\x80"}) {
+    EXPECT_EQ(without_secrets("secret" + space + "key." + space + "AAAA=\n"),
+              "secret" + space + "key." + space + "***\n");
+  }
+  EXPECT_EQ(without_secrets("secrets /etc/keys\nsecrets key. AAAA=\n"),
+            "secrets /etc/keys\nsecrets key. ***\n");
   EXPECT_EQ(without_secrets(""), "");
 }
 

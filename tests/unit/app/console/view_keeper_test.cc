@@ -111,7 +111,7 @@ TEST_F(ViewKeeperTest, WhoAsksBehindAChangeIsNotShownWhatWasBefore) {
 TEST_F(ViewKeeperTest, WhyThereIsNone) {
   auto broken = std::make_shared<ViewKeeper>(io_, [this] {
     ViewParts parts = take();
-    parts.explained = 7;  // there is no such store
+    parts.clusters.push_back({7, {}});  // there is no such store
     return parts;
   });
   keeper_ = broken;

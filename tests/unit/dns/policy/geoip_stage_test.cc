@@ -1,5 +1,6 @@
 #include "dns/policy/geoip_stage.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -72,6 +73,9 @@ TEST_F(GeoipTest, Networks) {
 TEST_F(GeoipTest, WhatIsNoDatabase) {
   EXPECT_EQ(open("none.mmdb"), nullptr);
   EXPECT_EQ(error_, "No such file or directory");
+  ASSERT_EQ(::mkfifo((folder_ / "pipe.mmdb").c_str(), 0600), 0);
+  EXPECT_EQ(open("pipe.mmdb"), nullptr);
+  EXPECT_EQ(error_, "it is not a regular file");
   std::ofstream(folder_ / "text.mmdb") << "no database";
   EXPECT_EQ(open("text.mmdb"), nullptr);
   EXPECT_FALSE(error_.empty());
