@@ -180,7 +180,8 @@ constexpr std::array kDirectives = {
     DirectiveSpec{
         "secondary", "secondary [ZONES…] { transfer from ADDRESS…  fallthrough [ZONES…] }",
         "answers from zones of other servers", &set_up_secondary, true, true, &secondary_options},
-    later("etcd"),
+    DirectiveSpec{"etcd", "etcd [ZONES…] { path PATH  endpoint URL…  fallthrough [ZONES…] }",
+                  "answers from keys of etcd, as SkyDNS", &set_up_etcd, true, true, &etcd_options},
     DirectiveSpec{"search", "search [SUFFIX…] { ndots N  clients CIDR… }",
                   "tries short names along a search list", &set_up_search, true, false,
                   &search_options},

@@ -13,11 +13,13 @@ namespace clusterdns::app {
 [[nodiscard]] std::span<const Option> secondary_options();
 [[nodiscard]] std::span<const Option> transfer_options();
 [[nodiscard]] std::span<const Option> sign_options();
+[[nodiscard]] std::span<const Option> etcd_options();
 
 void set_up_file(const Directive&, BlockSetup&);
 void set_up_auto(const Directive&, BlockSetup&);
 void set_up_secondary(const Directive&, BlockSetup&);
 void set_up_transfer(const Directive&, BlockSetup&);
 void set_up_sign(const Directive&, BlockSetup&);
+void set_up_etcd(const Directive&, BlockSetup&);
 
 }  // namespace clusterdns::app

@@ -112,8 +112,8 @@ void find_dead_ends(const BlockWalk& told, Problems& problems) {
 // ---- zones that no query can have here ----
 
 bool has_zones(std::string_view directive) {
-  static constexpr std::string_view kOnes[] = {"forward", "proxy",     "kubernetes",
-                                               "file",    "secondary", "k8s_external"};
+  static constexpr std::string_view kOnes[] = {"forward",   "proxy",        "kubernetes", "file",
+                                               "secondary", "k8s_external", "etcd"};
   return std::find(std::begin(kOnes), std::end(kOnes), directive) != std::end(kOnes);
 }
 

@@ -91,6 +91,7 @@ class Teller {
     if (what == "file") return owner(d, "answers from " + first_word(d));
     if (what == "auto") return owner(d, "answers from the zone files of its folder");
     if (what == "secondary") return owner(d, "answers from zones of other servers");
+    if (what == "etcd") return owner(d, "answers from keys of etcd");
     if (what == "synthetic" && any_holds(zones_of(d, block_), name_)) {
       return Said{"answers any name", true};
     }
@@ -190,9 +191,9 @@ class Teller {
 };
 
 bool tells_zones(std::string_view directive) {
-  static constexpr std::string_view kOnes[] = {"forward",   "proxy",       "kubernetes", "hosts",
-                                               "file",      "auto",        "secondary",  "template",
-                                               "synthetic", "k8s_external"};
+  static constexpr std::string_view kOnes[] = {
+      "forward",   "proxy",    "kubernetes", "hosts",        "file", "auto",
+      "secondary", "template", "synthetic",  "k8s_external", "etcd"};
   return std::find(std::begin(kOnes), std::end(kOnes), directive) != std::end(kOnes);
 }
 

@@ -40,8 +40,10 @@ bool has_alias_of(const Answer& answer, NameView name) noexcept {
   });
 }
 
-// What another question came to goes behind the aliases that led to it.
-Verdict take_over(dns::Exchange& outer, dns::Exchange& inner, dns::Outcome outcome) noexcept {
+}  // namespace
+
+Verdict take_alias_answer(dns::Exchange& outer, dns::Exchange& inner,
+                          dns::Outcome outcome) noexcept {
   if (outcome == dns::Outcome::Dropped) return Verdict::Drop;
   // Nobody here knows: the aliases are the answer (RFC 1034 4.3.2 step 3a).
   if (outcome == dns::Outcome::Unanswered) return Verdict::Answered;
@@ -69,8 +71,6 @@ Verdict take_over(dns::Exchange& outer, dns::Exchange& inner, dns::Outcome outco
   if (from.error.set) to.keep_error(from.error);
   return Verdict::Answered;
 }
-
-}  // namespace
 
 ZoneStage::ZoneStage(Options options, dns::ReclaimDomain& reclaim)
     : options_(std::move(options)), reclaim_(reclaim), zones_(new ZoneList) {}
@@ -319,7 +319,7 @@ Verdict ZoneStage::answer_from(const ZoneList& zones, dns::Exchange& exchange) n
     asked.labels = find_labels(found.target, offset);
     asked.owner = target;
     zone = find_zone(zones, asked);
-    if (zone == nullptr) return exchange.run_from(0, found.target, asked.type, &take_over);
+    if (zone == nullptr) return exchange.run_from(0, found.target, asked.type, &take_alias_answer);
   }
 }
 

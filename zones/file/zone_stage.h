@@ -27,6 +27,11 @@ struct ZoneList {
   }
 };
 
+// What another question came to goes behind the aliases of `outer` that led to it, see
+// Exchange::run_from().
+[[nodiscard]] dns::Verdict take_alias_answer(dns::Exchange& outer, dns::Exchange& inner,
+                                             dns::Outcome outcome) noexcept;
+
 class ZoneStage final : public dns::Stage, public dns::LocalData {
  public:
   struct Options {

@@ -11,6 +11,8 @@
 #include "app/corefile/limits.h"
 #include "app/directives/auto_scan.h"
 #include "app/directives/dnssec.h"
+#include "app/directives/etcd_client.h"
+#include "app/directives/etcd_source.h"
 #include "app/directives/fault_control.h"
 #include "app/directives/fault_rule.h"
 #include "app/directives/hosts_file.h"
@@ -54,6 +56,7 @@
 #include "registry/manifests/controllers.h"
 #include "registry/manifests/document_reader.h"
 #include "registry/manifests/object_reader.h"
+#include "zones/file/skydns_table.h"
 #include "zones/file/transfer_reader.h"
 #include "zones/file/transfer_stage.h"
 #include "zones/file/zone_reader.h"
@@ -177,6 +180,12 @@ std::map<std::string, std::string> limits() {
       {"kMaxZoneFileOctets", text(zones::kMaxZoneFileOctets)},
       {"kMaxOutside", text(zones::kMaxOutside)},
       {"kMaxZoneRecords", text(zones::kMaxZoneRecords)},
+      {"kMaxEtcdKeys", text(kMaxEtcdKeys)},
+      {"kMaxEtcdOctets", text(kMaxEtcdOctets)},
+      {"kMaxEtcdLeases", text(kMaxEtcdLeases)},
+      {"kMaxEtcdResponse", text(kMaxEtcdResponse)},
+      {"kMaxSkyDnsScan", text(zones::kMaxSkyDnsScan)},
+      {"kMaxSkyDnsValue", text(zones::kMaxSkyDnsValue)},
       {"kMaxZoneOctets", text(zones::kMaxZoneOctets)},
       {"kMaxZoneRecordText", text(zones::kMaxZoneRecordText)},
       {"kMaxZoneIncludeDepth", text(zones::kMaxZoneIncludeDepth)},

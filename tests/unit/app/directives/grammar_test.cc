@@ -854,6 +854,25 @@ constexpr Case kCases[] = {
      "3:1: proxy: 'nope' is not an option here; choose from:"},
     {"erratic", "erratic", ""},
     {"erratic", "erratic {\ndrop 3\ntruncate 2\ndelay 2 10ms\nlarge\n}", ""},
+    {"etcd", "etcd", ""},
+    {"etcd",
+     "etcd skydns.local 10.0.0.0/24 {\npath /skydns\nendpoint http://localhost:2379 "
+     "https://[2001:db8::1]:2379\ncredentials me secret\ntls DIR/cert.pem DIR/key.pem "
+     "DIR/cert.pem\nmin-lease-ttl 60\nmax-lease-ttl 1h30m\nfallthrough in-addr.arpa\nstubzones\n"
+     "debug\nupstream\n}",
+     ""},
+    {"etcd", "etcd {\npath\n}",
+     "3:1: etcd: path: needs 1 argument but has none; write `path PATH`"},
+    {"etcd", "etcd {\nendpoint ftp://a\n}", "3:10: etcd: endpoint: 'ftp://' is not the scheme"},
+    {"etcd", "etcd {\ncredentials me\n}",
+     "3:1: etcd: credentials: needs 2 arguments but has 1 argument; write `credentials USERNAME "
+     "PASSWORD`"},
+    {"etcd", "etcd {\nendpoint https://a:1\ntls DIR/none\n}", "4:5: etcd: tls: "},
+    {"etcd", "etcd {\nmin-lease-ttl soon\n}",
+     "3:15: etcd: min-lease-ttl: 'soon' is not a duration; write it like 5s, 1m30s or 100ms"},
+    {"etcd", "etcd {\nmin-lease-ttl 2h\nmax-lease-ttl 60\n}",
+     "2:1: etcd: has a `min-lease-ttl` above its `max-lease-ttl`"},
+    {"etcd", "etcd {\nwatch\n}", "3:1: etcd: 'watch' is not an option here; choose from:"},
     {"erratic", "erratic on", ""},
     {"erratic", "erratic {\ndrop x\n}",
      "3:6: erratic: drop: 'x' is not a valid number; write one from 0 to 2147483647"},

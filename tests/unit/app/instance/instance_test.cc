@@ -54,7 +54,7 @@ TEST(CheckCorefile, EveryBlockDirectiveAndOptionIsJudged) {
         policy best
         max_fails -1
     }
-    etcd
+    on
 }
 tls://b.test:0 {
     whoam
@@ -80,7 +80,7 @@ tls://b.test:0 {
                           "round_robin, sequential, latency",
                           "f:10:19: forward: max_fails: '-1' is not a valid number; write one "
                           "from 0 to 1000",
-                          "f:12:5: 'etcd' is a directive of CoreDNS that is not supported yet",
+                          "f:12:5: 'on' is a directive of CoreDNS that is not supported yet",
                           "f:14:1: tls:// needs a certificate and its key; write `tls CERT KEY` in "
                           "the server block",
                           "f:15:5: 'whoam' is not a directive; did you mean 'whoami'?",
@@ -162,7 +162,7 @@ TEST(CheckCorefile, EveryMessageAboutAWordNamesDirectiveAndOption) {
 
 // Advice to leave out what protects would be followed.
 TEST(CheckCorefile, WhatIsNotSupportedIsNotToBeLeftOut) {
-  for (const char* line : {"on", "etcd", "forward . 192.0.2.1 {\n doh_method GET\n}"}) {
+  for (const char* line : {"on", "quic", "forward . 192.0.2.1 {\n doh_method GET\n}"}) {
     const Strings problems = in_block(line);
     EXPECT_THAT(problems, ElementsAre(HasSubstr("is not supported yet"))) << line;
     for (const std::string& problem : problems) {
