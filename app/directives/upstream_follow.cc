@@ -94,8 +94,8 @@ void UpstreamFollow::look_at_files() {
 }
 
 void UpstreamFollow::look_up_later() {
-  const bool missing = std::any_of(hosts_.begin(), hosts_.end(),
-                                   [](const Host& host) { return host.used.empty(); });
+  const bool missing =
+      std::any_of(hosts_.begin(), hosts_.end(), [](const Host& host) { return host.used.empty(); });
   timer_->expires_after(missing ? kLookUpMissing : kLookUpEvery);
   timer_->async_wait([this](const boost::system::error_code& error) {
     if (!error) look_up();

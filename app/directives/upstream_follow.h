@@ -39,8 +39,7 @@ class UpstreamFollow final : public Companion {
   // A file that has just been read.
   void file(const std::filesystem::path& path);
   // The addresses that `question` has led to; none: it could not be answered.
-  void name(const UpstreamLookups::Question& question,
-            std::vector<boost::asio::ip::address> used);
+  void name(const UpstreamLookups::Question& question, std::vector<boost::asio::ip::address> used);
 
   // What is done then. `what` changed: a path or a name. It may destroy this object later, not at
   // once.
