@@ -92,9 +92,8 @@ TEST_F(CommandLine, ForwardTakesAFileOfTheWorkingDirectory) {
   EXPECT_EQ(good.exit_code, 0) << good.standard_error;
   // There is no such file here: it is a host, which is looked up at a start.
   EXPECT_EQ(run({"check", path.string()}).exit_code, 0);
-  const RunResult served = run({"-conf", path.string()});
-  EXPECT_EQ(served.exit_code, 1);
-  EXPECT_TRUE(contains(served.standard_error, "'upstreams'")) << served.standard_error;
+  serve_corefile(".:0 {\n  bind 127.0.0.1\n  forward . upstreams\n}\n");
+  EXPECT_TRUE(contains(server_->output(), "'upstreams' is not a file")) << server_->output();
 }
 
 TEST_F(CommandLine, AZoneWithoutRoomForItsNames) {
