@@ -243,7 +243,9 @@ class ZoneSigner final : public Companion {
     if (started) return;
     under_way_->abandon();
     under_way_.reset();
-    logger_->error("plugin/sign: zones are not signed now: the system has no thread left");
+    logger_->error(
+        "plugin/sign: zones are not signed: the system has no thread left; raise the limit of "
+        "threads; it is tried again in 5 hours");
   }
 
   void finish(const std::vector<Outcome>& outcomes) {
@@ -396,7 +398,9 @@ void set_up_sign(const Directive& directive, BlockSetup& setup) {
     const dns::Name& origin = reading.zones[i];
     SignedZone zone{origin, path_of(directive.args[0], setup),
                     reading.directory / ("db." + origin.to_text() + "signed"), reading.keys[i]};
-    if (zone.source == zone.result) {
+    std::error_code ignored;
+    if (std::filesystem::weakly_canonical(zone.source, ignored) ==
+        std::filesystem::weakly_canonical(zone.result, ignored)) {
       fail(directive.args[0], "is what signing writes; name the zone file without signatures");
     }
     for (const auto& companion : environment.companions) {

@@ -195,7 +195,13 @@ DnssecStage::Subject DnssecStage::find_subject(const Exchange& exchange) const n
     subject.name.make_lower();
   }
   const auto authorities = answer.authorities();
-  subject.proved = has_type(authorities, RRType::NSEC) || has_type(authorities, kNsec3);
+  // By whoever signed that; what nobody signed proves nothing.
+  subject.proved = std::ranges::any_of(authorities, [](const RRsetRef& record) {
+    const Octets rdata = rdata_of(record);
+    return record.type == RRType::RRSIG && rdata.size() > 18 &&
+           (RRType{load_u16(rdata.data())} == RRType::NSEC ||
+            RRType{load_u16(rdata.data())} == kNsec3);
+  });
   if (data) return subject;
   if (has_type(authorities, RRType::SOA)) {
     subject.kind = Subject::Kind::Negative;
@@ -298,7 +304,10 @@ DnssecStage::Signing DnssecStage::sign_section(Exchange& exchange, Section secti
   worker.order.clear();
   for (std::uint16_t i = 0; i < count; ++i) {
     const RRType type = records_of(answer, section)[i].type;
-    if (type != RRType::RRSIG && !is_meta_type(type)) worker.order.push_back(i);
+    // What does not exist is for us alone to say (add_nsec()): an upstream's would deny others'
+    // names with our signature.
+    const bool denies = type == RRType::NSEC || type == kNsec3;
+    if (type != RRType::RRSIG && !denies && !is_meta_type(type)) worker.order.push_back(i);
   }
   std::sort(worker.order.begin(), worker.order.end(), [&](std::uint16_t a, std::uint16_t b) {
     const auto key = [&](std::uint16_t i) {
@@ -382,7 +391,7 @@ DnssecStage::Signing DnssecStage::sign_rrset(Exchange& exchange, Section section
     if (!hit) {
       if (!key->sign(octets, made.data())) return Signing::Failed;
       const std::int64_t done = options_.monotonic();
-      worker.left -= done - worker.counted_at;
+      worker.left = std::max(-kBurst, worker.left - (done - worker.counted_at));
       worker.counted_at = done;
       cache_.put(cached, times, made);
     }
@@ -411,7 +420,7 @@ DnssecStage::Signing DnssecStage::add_nsec(Exchange& exchange, const Subject& su
   put_next_name(subject.name.view(), !cut, rdata);
   // Of an apex there is always more than the type that is missing.
   const bool always =
-      asked == RRType::NSEC ||
+      asked == RRType::NSEC || asked == RRType::RRSIG ||
       (apex && (asked == RRType{kNs} || asked == RRType{kSoa} || asked == RRType{kDnskey}));
   put_bitmap(types, cut || always ? RRType{} : asked, rdata);
   const std::uint8_t* const kept = answer.keep(rdata);

@@ -39,8 +39,9 @@ class DnssecStage final : public Stage, public ResponseFilter {
 
   struct Options {
     ZoneSet zones;
-    std::vector<std::shared_ptr<const SigningKey>> keys;  // 1 to kMaxKeys, of different tags
-    std::size_t capacity = 10'000;                        // signatures that are kept
+    std::vector<std::shared_ptr<const SigningKey>>
+        keys;                       // 1 to kMaxKeys, different in tag or algorithm
+    std::size_t capacity = 10'000;  // signatures that are kept
     std::uint32_t key_ttl = kOriginalTtl;
     unsigned workers = 1;
     std::uint32_t (*now)() noexcept = &signing_time;

@@ -423,6 +423,38 @@ TEST_F(DnssecStageTest, WhoFloodsHasToComeOverTcp) {
   EXPECT_EQ(ask_new().flags & kFlagTC, 0);
 }
 
+// What an upstream says of names that do not exist is not signed: it would deny others' names.
+TEST_F(DnssecStageTest, OnlyItsOwnProofsAreSigned) {
+  serve([](Exchange& exchange) {
+    static const Octets soa = [] {
+      Octets rdata = {2, 'n', 's', 0, 1, 'h', 0};
+      rdata.resize(rdata.size() + 20, 1);
+      return rdata;
+    }();
+    // The next name is the apex: there is nothing else.
+    static const Octets nsec = [] {
+      Octets rdata(name("example.test.").view().begin(), name("example.test.").view().end());
+      rdata.insert(rdata.end(), {0, 1, 0x40});
+      return rdata;
+    }();
+    const Name apex = name("example.test.");
+    Answer& answer = exchange.answer;
+    const auto owner = answer.find_or_add_name(apex.view());
+    answer.rcode = Rcode::NXDomain;
+    answer.add_record(Section::Authority, *owner, RRType::SOA, 60, soa);
+    answer.add_record(Section::Authority, *owner, RRType::NSEC, 60, nsec);
+    return Verdict::Answered;
+  });
+  const Message message = ask("x.example.test.");
+  bool own = false;
+  for (const Record& record : of_type(message.authority, RRType::RRSIG)) {
+    if (RRType{load_u16(record.rdata.data())} != RRType::NSEC) continue;
+    EXPECT_EQ(record.owner, name("x.example.test."));
+    own = true;
+  }
+  EXPECT_TRUE(own);
+}
+
 TEST_F(DnssecStageTest, FailuresAreNotSigned) {
   serve([](Exchange& exchange) {
     exchange.answer.rcode = Rcode::ServFail;
