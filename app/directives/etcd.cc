@@ -66,7 +66,7 @@ constexpr Option kOptions[] = {
     option<[](const Directive& line, Reading& reading) {
       reading.settings.user = line.args[0].text;
       reading.settings.password = line.args[1].text;
-    }>("credentials", "USERNAME PASSWORD", "who we are there", "nobody"),
+    }>("credentials", "USERNAME PASSWORD", "user name and password for etcd", "none"),
     option<[](const Directive& line, Reading& reading) { reading.tls = line; }>(
         "tls", "[CERT KEY] [CA]",
         "of endpoints after https://: our certificate and key, and the authorities that theirs "

@@ -33,7 +33,7 @@ std::string words_of(int error) {
 json::value read_json(std::string_view text) {
   boost::system::error_code error;
   json::value value = json::parse(text, error);
-  if (error || !value.is_object()) throw EtcdFailed{"what it says is no JSON object"};
+  if (error || !value.is_object()) throw EtcdFailed{"its response is not a JSON object"};
   return value;
 }
 
@@ -170,8 +170,11 @@ json::value EtcdConnection::call(std::string_view path, std::string_view body) {
   parser.body_limit(kMaxEtcdResponse);
   boost::system::error_code error;
   std::array<std::uint8_t, 16 * 1024> octets;
+  // One that drips is as one that is silent.
+  const auto end = Clock::now() + kEtcdCall;
   while (!parser.is_done()) {
-    const std::size_t got = read(octets, Clock::now() + kEtcdSilence);
+    const std::size_t got = read(octets, std::min(end, Clock::now() + kEtcdSilence));
+    if (Clock::now() >= end) throw EtcdFailed{words_of(ETIMEDOUT)};
     if (got == 0) {
       parser.put_eof(error);
       if (error || !parser.is_done()) throw EtcdFailed{"it closed the connection"};
@@ -186,7 +189,7 @@ json::value EtcdConnection::call(std::string_view path, std::string_view body) {
         if (left_.size() > kMaxEtcdResponse) throw EtcdFailed{"its response is too large"};
         break;
       }
-      if (error) throw EtcdFailed{"its response is no HTTP: " + error.message()};
+      if (error) throw EtcdFailed{"its response is not HTTP: " + error.message()};
     }
   }
   const json::value value = read_json(parser.get().body());
@@ -228,7 +231,7 @@ void EtcdConnection::stream(std::string_view path, std::string_view body, Clock:
         if (left_.size() > kMaxEtcdResponse) throw EtcdFailed{"its response is too large"};
         break;
       }
-      if (error) throw EtcdFailed{"its response is no HTTP: " + error.message()};
+      if (error) throw EtcdFailed{"its response is not HTTP: " + error.message()};
       if (taken == 0) break;
     }
     std::string& lines = parser.get().body();

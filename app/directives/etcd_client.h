@@ -18,6 +18,8 @@ namespace clusterdns::app {
 
 // etcd that says nothing for so long is given up.
 inline constexpr std::chrono::seconds kEtcdSilence{5};
+// How long one answer may take as a whole.
+inline constexpr std::chrono::seconds kEtcdCall{30};
 // Octets of one response, and of one message of a watch.
 inline constexpr std::size_t kMaxEtcdResponse = 32 * 1024 * 1024;
 

@@ -14,6 +14,7 @@
 #include "app/base/json.h"
 #include "app/directives/etcd_client.h"
 #include "registry/background.h"
+#include "registry/shown_text.h"
 
 namespace clusterdns::app {
 namespace {
@@ -31,6 +32,7 @@ constexpr std::chrono::milliseconds kFirstWait{250};
 constexpr std::chrono::seconds kLongestWait{5};
 // Changes that come at once are shown together.
 constexpr std::chrono::milliseconds kGather{50};
+constexpr std::chrono::seconds kLeasesFor{1};
 constexpr std::chrono::milliseconds kLongestIdle{1000};
 
 const json::value* member(const json::value& of, std::string_view name) {
@@ -42,12 +44,12 @@ std::int64_t number(const json::value& of, std::string_view name) {
   const json::value* const at = member(of, name);
   if (at == nullptr) return 0;
   if (at->is_int64()) return at->get_int64();
-  if (!at->is_string()) throw EtcdFailed{"`" + std::string(name) + "` is no number"};
+  if (!at->is_string()) throw EtcdFailed{"`" + std::string(name) + "` is not a number"};
   const json::string& text = at->get_string();
   std::int64_t value = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
   if (read.ec != std::errc() || read.ptr != text.data() + text.size()) {
-    throw EtcdFailed{"`" + std::string(name) + "` is no number"};
+    throw EtcdFailed{"`" + std::string(name) + "` is not a number"};
   }
   return value;
 }
@@ -169,7 +171,7 @@ class EtcdSource::Reader {
       const json::value* const text = member(token, "token");
       if (text == nullptr || !text->is_string()) throw EtcdFailed{"it gave no token"};
       std::string_view word(text->get_string());
-      if (word.find_first_of("\r\n") != word.npos) throw EtcdFailed{"its token is no token"};
+      if (word.find_first_of("\r\n") != word.npos) throw EtcdFailed{"its token has a line break"};
       connection.authorize(std::string(word));
     }
     if (revision_ == 0 || !is_same(connection)) read_all(connection);
@@ -288,14 +290,18 @@ class EtcdSource::Reader {
     const std::string value = octets(kv, "value");
     if (key < first_ || key >= end_) throw EtcdFailed{"it gave a key that was not asked for"};
     Kept kept;
-    kept.octets = key.size() + value.size();
+    // With what stands beside them in memory.
+    kept.octets = key.size() + value.size() + sizeof(Kept) + sizeof(zones::SkyDnsRecord);
     kept.lease = number(kv, "lease");
     std::string problem;
     kept.record = zones::read_skydns_record(
         key, value, settings_.prefix, kept.lease == 0 ? nullptr : lease(kept.lease), &problem);
     if (kept.record == nullptr) {
       ++state_->unreadable;
-      state_->logger->warn("plugin/etcd: {}: {}; left out", json_string(key), problem);
+      // Whoever may write keys says this.
+      constexpr std::size_t kMostShown = 200;
+      state_->logger->warn("plugin/etcd: {}: {}; left out", json_string(key.substr(0, kMostShown)),
+                           registry::printable(problem.substr(0, kMostShown)));
     }
     Kept& place = keys[std::move(key)];
     const std::size_t before = place.octets;
@@ -306,8 +312,9 @@ class EtcdSource::Reader {
 
   static void check_room(std::size_t keys, std::size_t sum) {
     if (keys <= kMaxEtcdKeys && sum <= kMaxEtcdOctets) return;
-    throw EtcdFailed{"there is more than " + std::to_string(kMaxEtcdKeys) + " keys or " +
-                         std::to_string(kMaxEtcdOctets) + " octets below the path",
+    throw EtcdFailed{"there are more than " + std::to_string(kMaxEtcdKeys) + " keys or " +
+                         std::to_string(kMaxEtcdOctets) +
+                         " octets below the path; name a longer `path`",
                      true};
   }
 
@@ -321,9 +328,14 @@ class EtcdSource::Reader {
   }
   void ask_for_leases(EtcdConnection& connection) {
     drop_leases();
+    // The watch waits for this: the rest has its turn the next time.
+    const auto until = Clock::now() + kLeasesFor;
     std::size_t asked = 0;
-    for (const auto& [id, end] : leases_) {
-      if (asked++ == kMaxEtcdLeases) return;
+    auto next = leases_.upper_bound(last_lease_);
+    for (; asked < leases_.size() && asked < kMaxEtcdLeases && Clock::now() < until; ++asked) {
+      if (next == leases_.end()) next = leases_.begin();
+      const auto& [id, end] = *next++;
+      last_lease_ = id;
       const json::value response =
           connection.call("/v3/lease/timetolive", R"({"ID":")" + std::to_string(id) + "\"}");
       const std::int64_t left = std::clamp<std::int64_t>(number(response, "TTL"), 0, 1 << 30);
@@ -372,7 +384,8 @@ class EtcdSource::Reader {
   std::string cluster_;
   std::int64_t revision_ = 0;  // that `keys_` are of; 0: they are to be read anew
   std::map<std::int64_t, std::shared_ptr<zones::LeaseEnd>> leases_;
-  bool changed_ = false;  // and not shown yet
+  std::int64_t last_lease_ = 0;  // that was asked about
+  bool changed_ = false;         // and not shown yet
   bool watched_ = false;
   Clock::time_point shown_{};
   std::string last_error_;
@@ -399,7 +412,14 @@ void EtcdSource::start(boost::asio::io_context& io) {
     state_->io = &io;
   }
   if (registry::run_detached([state = state_] { Reader(state).run(); })) return;
-  state_->logger->error("plugin/etcd: there is no thread to read etcd on; its names are SERVFAIL");
+  {
+    // The next configuration tries again.
+    const std::lock_guard lock(state_->mutex);
+    state_->io = nullptr;
+  }
+  state_->logger->error(
+      "plugin/etcd: the system has no thread left to read etcd on; its names are SERVFAIL; raise "
+      "the limit of threads and reload");
 }
 
 const EtcdSettings& EtcdSource::settings() const noexcept { return state_->settings; }

@@ -36,6 +36,8 @@ constexpr dns::ExtendedErrorNote kServerIsAName{true, dns::ExtendedError::Invali
 constexpr std::uint32_t kDefaultTtl = 300;
 constexpr std::uint32_t kSoaTtl = 30;
 constexpr std::int64_t kDefaultWeight = 100;
+// So that those of all keys add up.
+constexpr std::int64_t kMostWeight = std::int64_t{1} << 31;
 
 Name in_lower_case(NameView name) {
   std::array<std::uint8_t, dns::kMaxNameSize> octets;
@@ -176,7 +178,8 @@ class SkyDnsStage::Lookup {
     return record.kind == Kind::A || record.kind == Kind::AAAA;
   }
   static std::int64_t weight_of(const SkyDnsRecord& record) noexcept {
-    return record.weight == 0 ? kDefaultWeight : record.weight;
+    return record.weight == 0 ? kDefaultWeight
+                              : std::clamp(record.weight, -kMostWeight, kMostWeight);
   }
   static std::span<const std::uint8_t> rdata_of(const SkyDnsRecord& record) noexcept {
     return {record.address.data(), record.kind == Kind::A ? 4U : 16U};
@@ -190,7 +193,7 @@ class SkyDnsStage::Lookup {
   }
   Found services(NameView name, bool exact) {
     Found found;
-    const Outcome outcome = table_.find(name, exact, type_, found);
+    const Outcome outcome = table_.find(name, exact, type_, found, budget_);
     nothing_ = outcome == Outcome::Nothing;
     too_many_ = too_many_ || outcome == Outcome::TooMany;
     if (outcome == Outcome::TooMany) found.clear();
@@ -235,11 +238,14 @@ class SkyDnsStage::Lookup {
   // The addresses of the name that an MX or SRV record has, if they are of this zone.
   void add_target(const SkyDnsRecord& record) {
     if (is_address(record)) return add_address(record);
+    if (too_many_ || answer_.overfull) return;
     const Name name = in_lower_case(record.stripped.view());
     if (!in_zone(name.view()) || !targets_.insert(name.to_text()).second) return;
     for (const RRType type : {RRType::A, RRType::AAAA}) {
       Found found;
-      if (table_.find(name.view(), false, type, found) != Outcome::Keys) return;
+      const Outcome outcome = table_.find(name.view(), false, type, found, budget_);
+      too_many_ = too_many_ || outcome == Outcome::TooMany;
+      if (outcome != Outcome::Keys) return;
       for (const SkyDnsRecord* const each : found) {
         if (each->kind != (type == RRType::A ? Kind::A : Kind::AAAA)) continue;
         add(Section::Additional, owner_of(name.view()), type, *each, rdata_of(*each));
@@ -317,6 +323,7 @@ class SkyDnsStage::Lookup {
   const RRType type_;
   const std::int64_t now_ns_;
   bool nothing_ = false, too_many_ = false, bad_server_ = false;
+  std::size_t budget_ = kMaxSkyDnsScan;
   unsigned steps_ = 0;  // aliases that were followed within the zone
   std::vector<std::pair<std::string, std::string>> chain_;
   std::vector<Name> outside_;

@@ -27,7 +27,6 @@ class SkyDnsStage final : public dns::Stage {
 
   [[nodiscard]] std::string_view name() const noexcept override { return "etcd"; }
   [[nodiscard]] dns::Verdict handle(dns::Exchange& exchange) noexcept override;
-  [[nodiscard]] const Options& options() const noexcept { return options_; }
 
  private:
   class Lookup;

@@ -76,7 +76,7 @@ struct Wrong {
 
 std::string text_of(const json::value& value, std::string_view member) {
   if (value.is_null()) return {};
-  if (!value.is_string()) throw Wrong{"`" + std::string(member) + "` is no text"};
+  if (!value.is_string()) throw Wrong{"`" + std::string(member) + "` is not text"};
   return std::string(value.as_string());
 }
 
@@ -84,14 +84,14 @@ std::int64_t number_of(const json::value& value, std::string_view member) {
   if (value.is_null()) return 0;
   if (value.is_int64()) return value.get_int64();
   if (value.is_uint64()) return std::numeric_limits<std::int64_t>::max();
-  throw Wrong{"`" + std::string(member) + "` is no whole number"};
+  throw Wrong{"`" + std::string(member) + "` is not a whole number"};
 }
 
 // As Go reads a net.IP.
 bool read_address(const std::string& host, SkyDnsRecord& record) {
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(host, error);
-  if (error || host.find('%') != std::string::npos) return false;
+  if (error || host.find_first_of(std::string_view("%\0", 2)) != std::string::npos) return false;
   if (address.is_v4()) {
     const auto octets = address.to_v4().to_bytes();
     std::copy(octets.begin(), octets.end(), record.address.begin());
@@ -149,7 +149,7 @@ std::shared_ptr<const SkyDnsRecord> read_skydns_record(std::string_view key, std
     if (value.size() > kMaxSkyDnsValue) throw Wrong{"the value is too long"};
     boost::system::error_code error;
     const json::value parsed = json::parse(value, error);
-    if (error || !parsed.is_object()) throw Wrong{"the value is no JSON object"};
+    if (error || !parsed.is_object()) throw Wrong{"the value is not a JSON object"};
     record->key = key;
     record->lease = std::move(lease);
     std::string host;
@@ -193,7 +193,7 @@ std::shared_ptr<const SkyDnsRecord> read_skydns_record(std::string_view key, std
       record->kind = record->text.empty() ? Kind::Name : Kind::Text;
     }
     const auto wire = dns::Name::from_text(name);
-    if (!wire) throw Wrong{"`" + name + "` is no name"};
+    if (!wire) throw Wrong{"`" + name + "` is not a domain name"};
     record->name = *wire;
     record->stripped = without_labels(*wire, strip);
   } catch (const Wrong& wrong) {
@@ -204,7 +204,7 @@ std::shared_ptr<const SkyDnsRecord> read_skydns_record(std::string_view key, std
 }
 
 SkyDnsTable::Outcome SkyDnsTable::find(dns::NameView name, bool exact, dns::RRType type,
-                                       Found& found) const {
+                                       Found& found, std::size_t& budget) const {
   const std::vector<std::string> segments = segments_of(name);
   if (std::any_of(segments.begin(), segments.end(), is_no_label)) return Outcome::Nothing;
   const auto wild = std::find_if(segments.begin(), segments.end(), is_wild);
@@ -217,10 +217,13 @@ SkyDnsTable::Outcome SkyDnsTable::find(dns::NameView name, bool exact, dns::RRTy
   };
   const auto matches = [&](const SkyDnsRecord& record) {
     if (wild == segments.end()) return true;
-    const auto parts = split(std::string_view(record.key).substr(prefix_.size()));
-    if (parts.size() < segments.size()) return false;
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-      if (!is_wild(segments[i]) && parts[i] != segments[i]) return false;
+    std::string_view rest = std::string_view(record.key).substr(prefix_.size());
+    for (const std::string& segment : segments) {
+      if (!rest.starts_with('/')) return false;
+      rest.remove_prefix(1);
+      const std::string_view part = rest.substr(0, rest.find('/'));
+      if (!is_wild(segment) && part != segment) return false;
+      rest.remove_prefix(part.size());
     }
     return true;
   };
@@ -234,7 +237,12 @@ SkyDnsTable::Outcome SkyDnsTable::find(dns::NameView name, bool exact, dns::RRTy
   if (!exact) {
     const std::string below = path + "/";
     for (auto each = at(below); each != records_.end() && (*each)->key.starts_with(below); ++each) {
-      if (seen == kMaxSkyDnsScan) return Outcome::TooMany;
+      const std::size_t cost = 1 + (*each)->key.size() / 64;
+      if (budget < cost) {
+        budget = 0;
+        return Outcome::TooMany;
+      }
+      budget -= cost;
       take(**each);
     }
   }

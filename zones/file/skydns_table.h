@@ -59,7 +59,7 @@ class SkyDnsTable {
   enum class Outcome : std::uint8_t {
     Keys,     // there are keys; not all may be records of the type
     Nothing,  // no key is at the name or below it
-    TooMany,  // more than kMaxSkyDnsScan
+    TooMany,  // more than the budget
   };
 
   // `prefix`: "/skydns", without a slash at its end; "" for none. `records` are sorted by their
@@ -70,9 +70,11 @@ class SkyDnsTable {
   // Adds the records at and below `name`, or of the key itself (`exact`), that a question for
   // `type` is answered by, in the order of their keys and as their groups allow. `*` and `any` in
   // the name stand for any label.
-  [[nodiscard]] Outcome find(dns::NameView name, bool exact, dns::RRType type, Found& found) const;
+  // `budget`: keys that may still be looked at for that question, kMaxSkyDnsScan at first; each 64
+  // octets of a key are as one.
+  [[nodiscard]] Outcome find(dns::NameView name, bool exact, dns::RRType type, Found& found,
+                             std::size_t& budget) const;
   [[nodiscard]] std::uint32_t serial() const noexcept { return serial_; }
-  [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
 
  private:
   const std::string prefix_;

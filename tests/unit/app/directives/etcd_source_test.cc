@@ -42,7 +42,7 @@ TEST_F(EtcdTest, ChangesShow) {
   etcd_.put("/skydns/local/skydns/c", "nonsense");
   etcd_.put("/skydns/local/skydns/d", R"({"host":"10.0.0.4"})");
   ASSERT_TRUE(becomes("d.skydns.local", "NOERROR 1"));
-  EXPECT_EQ(logged("\"/skydns/local/skydns/c\": the value is no JSON object; left out"), 1U);
+  EXPECT_EQ(logged("\"/skydns/local/skydns/c\": the value is not a JSON object; left out"), 1U);
   // One list, and what has changed since.
   EXPECT_EQ(etcd_.asked("/v3/kv/range"), 1U);
 }

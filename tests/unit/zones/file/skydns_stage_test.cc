@@ -331,15 +331,33 @@ TEST_F(SkyDnsTest, TooManyKeys) {
   EXPECT_THAT(answer("n1.many.skydns.test."), ElementsAre("n1.many.skydns.test. 300 A 10.0.0.1"));
 }
 
+// The bound is the question's: what many targets lead to is looked at no more often.
+TEST_F(SkyDnsTest, TooManyKeysOfAllTargetsTogether) {
+  for (int i = 0; i < 1000; ++i)
+    put("k" + std::to_string(i) + ".big.skydns.test.", R"({"host":"10.0.0.1"})");
+  for (const char* const star : {"a", "b", "c", "d", "e"}) {
+    put(std::string(star) + ".srv.skydns.test.",
+        R"({"host":"*.)" + std::string(star) + R"(.big.skydns.test","port":80})");
+  }
+  for (const char* const star : {"a", "b", "c", "d", "e"}) {
+    for (int i = 0; i < 1000; ++i) {
+      put("k" + std::to_string(i) + "." + std::string(star) + ".big.skydns.test.",
+          R"({"host":"10.0.0.1"})");
+    }
+  }
+  EXPECT_EQ(ask("srv.skydns.test.", RRType::SRV).rcode,
+            static_cast<std::uint16_t>(Rcode::ServFail));
+}
+
 TEST(SkyDnsRecord, WhatIsNone) {
   for (const auto& [value, why] :
-       std::map<std::string, std::string>{{"", "the value is no JSON object"},
-                                          {"[]", "the value is no JSON object"},
-                                          {R"({"host":1})", "`host` is no text"},
-                                          {R"({"port":"80"})", "`port` is no whole number"},
+       std::map<std::string, std::string>{{"", "the value is not a JSON object"},
+                                          {"[]", "the value is not a JSON object"},
+                                          {R"({"host":1})", "`host` is not text"},
+                                          {R"({"port":"80"})", "`port` is not a whole number"},
                                           {R"({"ttl":-1})", "`ttl` is out of range"},
                                           {R"({"mail":1})", "`mail` is neither true nor false"},
-                                          {R"({"host":"a..b"})", "`a..b` is no name"}}) {
+                                          {R"({"host":"a..b"})", "`a..b` is not a domain name"}}) {
     std::string problem;
     EXPECT_EQ(read_skydns_record("/skydns/a", value, "/skydns", nullptr, &problem), nullptr)
         << value;
