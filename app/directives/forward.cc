@@ -244,6 +244,12 @@ class Upstreams {
     std::vector<boost::asio::ip::address> found;
     try {
       found = or_last_good(environment_, "forward " + host + " by " + reading_.resolvers, [&] {
+        // A resolver that takes its time would be waited for, and perhaps in vain.
+        const auto before =
+            find_before<UpstreamFollow>(environment_, [](const auto&) { return true; });
+        if (before != nullptr) {
+          if (auto latest = before->latest(question); !latest.empty()) return latest;
+        }
         const auto answer = look_up_host(environment_, question);
         if (answer.addresses.empty()) {
           fail(token, "is not a file, and no address is found for it as a name (" +
@@ -254,8 +260,10 @@ class Upstreams {
       });
     } catch (const ConfigError& e) {
       // It is looked up again. All else is worth having.
-      environment_.problems.warn(
-          e.at(), e.message() + "; it is looked up again, and is not asked until then");
+      environment_.problems.warn(e.at(),
+                                 e.message() +
+                                     "; it is looked up again, and is not asked until then; check "
+                                     "it, or write an address, or a `resolver` that knows it");
     }
     UpstreamFollow::of(environment_).name(question, found);
     return found;

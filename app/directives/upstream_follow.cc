@@ -56,7 +56,15 @@ void UpstreamFollow::name(const UpstreamLookups::Question& question,
   if (std::any_of(hosts_.begin(), hosts_.end(), same)) return;
   // A server turns its answers.
   sort_once(used);
-  hosts_.push_back({question, std::move(used)});
+  hosts_.push_back({question, std::move(used), {}});
+}
+
+std::vector<boost::asio::ip::address> UpstreamFollow::latest(
+    const UpstreamLookups::Question& question) const {
+  for (const Host& host : hosts_) {
+    if (host.question == question) return host.latest;
+  }
+  return {};
 }
 
 void UpstreamFollow::start(boost::asio::io_context& io) {
@@ -114,8 +122,9 @@ void UpstreamFollow::look_up() {
 
 void UpstreamFollow::compare() {
   std::string changed;
-  for (const Host& host : hosts_) {
-    auto now = lookups_->wait(host.question, std::chrono::milliseconds(0)).addresses;
+  for (Host& host : hosts_) {
+    host.latest = lookups_->wait(host.question, std::chrono::milliseconds(0)).addresses;
+    auto now = host.latest;
     sort_once(now);
     if (!now.empty() && now != host.used && changed.empty()) changed = host.question.first;
   }

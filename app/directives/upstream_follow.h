@@ -41,6 +41,11 @@ class UpstreamFollow final : public Companion {
   // The addresses that `question` has led to; none: it could not be answered.
   void name(const UpstreamLookups::Question& question, std::vector<boost::asio::ip::address> used);
 
+  // The addresses that `question` had when it was looked up last, since the configuration has been
+  // served; none: it was not, or had none. They need not be looked up again.
+  [[nodiscard]] std::vector<boost::asio::ip::address> latest(
+      const UpstreamLookups::Question& question) const;
+
   // What is done then. `what` changed: a path or a name. It may destroy this object later, not at
   // once.
   void on_change(std::function<void(const std::string& what)> changed) {
@@ -57,7 +62,8 @@ class UpstreamFollow final : public Companion {
   };
   struct Host {
     UpstreamLookups::Question question;
-    std::vector<boost::asio::ip::address> used;  // in order
+    std::vector<boost::asio::ip::address> used;    // in order
+    std::vector<boost::asio::ip::address> latest;  // as they came
   };
 
   void look_at_files();
