@@ -56,7 +56,7 @@ void FaultControl::begin(Run& run, std::int64_t now) {
     for (const Expectation& each : run.scenario.expect) within.push_back(each.within.count());
     run.lookups = std::make_shared<dns::Lookups>(std::move(within));
   }
-  logger_->warn("plugin/fault: scenario {} begins", run.name);
+  told_.push_back(fmt::format("scenario {} begins", run.name));
 }
 
 void FaultControl::finish(Run& run, State state, std::int64_t now) {
@@ -84,7 +84,7 @@ void FaultControl::finish(Run& run, State state, std::int64_t now) {
     run.verdict = std::move(all);
     run.lookups.reset();
   }
-  logger_->warn("plugin/fault: scenario {} ends{}", run.name, words);
+  told_.push_back(fmt::format("scenario {} ends{}", run.name, words));
 }
 
 void FaultControl::finish_due(std::int64_t now) {
@@ -108,6 +108,9 @@ void FaultControl::publish() {
         {run.name, run.number, run.scenario.seed, run.since_ns, run.scenario.rules, run.lookups});
   }
   stage_->set_rules(std::move(active));
+  // Whoever reads it finds it so.
+  for (const std::string& line : told_) logger_->warn("plugin/fault: {}", line);
+  told_.clear();
 }
 
 void FaultControl::wait() {

@@ -92,6 +92,7 @@ class FaultControl final : public Companion, public std::enable_shared_from_this
   const std::shared_ptr<spdlog::logger> logger_;
   mutable std::mutex mutex_;
   std::vector<Run> runs_;
+  std::vector<std::string> told_;  // for the log, once it is so
   std::uint64_t last_number_ = 0;
   std::int64_t since_ns_ = 0;
   boost::asio::io_context* io_ = nullptr;
