@@ -286,11 +286,11 @@ struct CommandLineExit {
 // Every command, in the order of the help.
 [[nodiscard]] std::vector<CommandPage> command_pages();
 
-// The Corefile that `serve` stands for; parse_corefile() accepts it for every parsed ServeOptions.
 // The zone of one of several clusters, without its trailing dot: the context's name as a label,
 // with hyphens for what cannot be in one, below kube.test. Empty: nothing of it can be.
 [[nodiscard]] std::string context_zone(std::string_view context);
 
+// The Corefile that `serve` stands for; parse_corefile() accepts it for every parsed ServeOptions.
 [[nodiscard]] std::string corefile_for_serve(const ServeOptions& options);
 
 // What CoreDNS serves when there is no Corefile.

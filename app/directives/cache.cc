@@ -203,8 +203,8 @@ constexpr Option kOptions[] = {
         "denial", "CAPACITY [TTL] [MINTTL]", "the same for what does not exist", "9984, 1800, 5"),
     option<&read_servfail>(
         "servfail", "DURATION",
-        "how long failures of upstreams are kept, silence of all of them too; twice as long each "
-        "time they fail again, up to 30s; 5m at most, `0s` for not at all",
+        "how long failures of upstreams are kept, silence of all of them too, 5m at most, `0s` for "
+        "not at all; each failure that follows is kept twice as long, up to 30s",
         "5s"),
     option<&read_disable>("disable", "success|denial [ZONE…]", "not kept there"),
     option<[](const Directive&, Reading& reading) { reading.options.keep_ttl = true; }>(

@@ -30,14 +30,13 @@ void read_key(const Directive& line, Reading& reading) {
          "is not supported; let the External Secrets Operator, or the AWS CLI, write the secret's "
          "`key` and `private` to files, and name them with `key file`");
   }
-  if (line.args.size() == 1) fail(line.args[0], "needs the name of a key behind it");
   if (reading.setup.environment.elsewhere) return;
   for (auto word = line.args.begin() + 1; word != line.args.end(); ++word) {
     const SigningKeyFile file = read_zone_key(*word, reading.setup);
     auto& keys = reading.stage.keys;
     if (!signs_some_zone(file.owner, reading.stage.zones)) {
       fail(*word, "is a key of " + in_quotes(file.owner.to_text()) +
-                      ", and no zone of this directive is in that");
+                      ", which no zone of this directive is in");
     }
     if (std::ranges::any_of(keys, [&](const auto& other) {
           return other->tag() == file.key->tag() && other->algorithm() == file.key->algorithm();

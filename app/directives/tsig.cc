@@ -96,7 +96,7 @@ void read_secrets(const Directive& line, Reading& reading) {
   if (path.is_relative()) path = reading.setup.root / path;
   if (reading.setup.environment.elsewhere) return;
   const auto text = dns::read_regular_file(path, kMaxTsigFile);
-  if (!text) fail(line.args[0], text.error());
+  if (!text) fail(line.args[0], text.error() + "; name a file of keys that can be read");
   for (dns::TsigKey& key : read_tsig_keys(*text, path.string())) {
     add_key(std::move(key), line.args[0].at, reading);
   }

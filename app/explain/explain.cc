@@ -1319,7 +1319,7 @@ std::vector<gw::Finding> host_conflicts(std::span<const ExplainedCluster> cluste
           {"duplicate-host", gw::Severity::Warning, object_of(plan, claim),
            "the host '" + claim.host + "' of " + where(i) + " is also one of " +
                where(first.cluster) + ", by " + first.object.kind + " '" + first.object.key.ns +
-               "/" + first.object.key.name + "', which is answered",
+               "/" + first.object.key.name + "', whose addresses are answered",
            "Give one of them another host, or change the order of the clusters", claim.host});
     }
   }

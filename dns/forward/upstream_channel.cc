@@ -1155,7 +1155,8 @@ void UpstreamChannel::tell(Inquiry& inquiry, std::span<std::uint8_t> message,
     if (message.empty() || (check.truncated && waiter->transport == Transport::Tcp)) {
       // Others may have what there is: that nobody answers is not so.
       if (!message.empty() && !inquiry.invalid) {
-        bad.error = {true, ExtendedError::Other, "the answer is truncated, and comes not over TCP"};
+        bad.error = {true, ExtendedError::Other,
+                     "the answer is truncated, and did not come over TCP"};
       }
       waiter->who->done(bad);
       continue;

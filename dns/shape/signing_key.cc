@@ -157,7 +157,7 @@ EVP_PKEY* make_private(const Algorithm& algorithm, const PrivateKey& key) {
 std::string judge_sizes(const Algorithm& algorithm, Octets public_key, const PrivateKey& key) {
   if (is_rsa(algorithm)) {
     const auto rsa = split_rsa(public_key);
-    if (!rsa) return "the public key is cut";
+    if (!rsa) return "the public key is too short";
     if (rsa->modulus.size() * 8 > kMaxRsaBits || rsa->modulus.size() * 8 < kMinRsaBits) {
       return "an RSA key has 1024 to 4096 bits; make another one";
     }
@@ -178,10 +178,6 @@ std::string judge_sizes(const Algorithm& algorithm, Octets public_key, const Pri
 }
 
 }  // namespace
-
-std::string_view to_text(DnssecAlgorithm algorithm) noexcept {
-  return find_algorithm(static_cast<unsigned>(algorithm))->text;
-}
 
 std::uint16_t key_tag(Octets rdata) noexcept {
   std::uint32_t sum = 0;
@@ -212,11 +208,13 @@ boost::system::result<std::shared_ptr<const SigningKey>, std::string> SigningKey
   key->tag_ = key_tag(key->rdata_);
   key->public_ = make_public(*known, public_key);
   if (key->public_ == nullptr) {
-    return std::string("the public key is none, or OpenSSL on this machine does not take it");
+    return std::string(
+        "the public key is not valid, or OpenSSL on this machine does not support it");
   }
   key->private_ = make_private(*known, private_key);
   if (key->private_ == nullptr) {
-    return std::string("the private key is none, or OpenSSL on this machine does not take it");
+    return std::string(
+        "the private key is not valid, or OpenSSL on this machine does not support it");
   }
   key->signature_size_ = is_rsa(*known) ? split_rsa(public_key)->modulus.size()
                                         : 2 * (known->half == 0 ? 32 : known->half);

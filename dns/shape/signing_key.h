@@ -17,7 +17,8 @@ typedef struct evp_pkey_st EVP_PKEY;
 
 namespace clusterdns::dns {
 
-// Algorithms that RFC 8624 (section 3.1) still wants signed with, by their IANA numbers.
+// Algorithms to sign with, by their IANA numbers: those of RFC 8624 section 3.1 without SHA-1,
+// ECC-GOST and Ed448.
 enum class DnssecAlgorithm : std::uint8_t {
   RsaSha256 = 8,         // RFC 5702
   RsaSha512 = 10,        // RFC 5702
@@ -82,8 +83,6 @@ class SigningKey {
   EVP_PKEY* public_ = nullptr;
 };
 
-// "ECDSAP256SHA256"
-[[nodiscard]] std::string_view to_text(DnssecAlgorithm algorithm) noexcept;
 // Those that are supported, in words: for messages.
 inline constexpr std::string_view kDnssecAlgorithms =
     "RSASHA256 (8), RSASHA512 (10), ECDSAP256SHA256 (13), ECDSAP384SHA384 (14) or ED25519 (15)";

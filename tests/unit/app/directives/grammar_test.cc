@@ -445,7 +445,8 @@ constexpr Case kCases[] = {
      "3:10: dnssec: key: 'DIR/Knone.key' cannot be read: No such file or directory; a key has "
      "two "},
     {"dnssec", "dnssec other.test {\nkey file DIR/Kexample.test.+013+58245\n}",
-     "3:10: dnssec: key: 'DIR/Kexample.test.+013+58245' is a key of 'example.test.', and no zone "},
+     "3:10: dnssec: key: 'DIR/Kexample.test.+013+58245' is a key of 'example.test.', which no "
+     "zone "},
     {"dnssec",
      "dnssec example.test {\nkey file DIR/Kexample.test.+013+58245 "
      "DIR/Kexample.test.+013+58245.key\n}",

@@ -366,6 +366,34 @@ class Told final : public Stage, public NotifyTarget {
   int count = 0;
 };
 
+// As `view` has it: the only stage of a route, and others behind it.
+class Fork final : public Stage, public NotifyRouter {
+ public:
+  explicit Fork(std::shared_ptr<const Route> route) : route_(std::move(route)) {}
+  [[nodiscard]] std::string_view name() const noexcept override { return "fork"; }
+  [[nodiscard]] Verdict handle(Exchange&) noexcept override { return Verdict::Next; }
+  [[nodiscard]] const Route* route_for(const Exchange& exchange) const noexcept override {
+    return exchange.client.address[0] == 127 ? route_.get() : nullptr;
+  }
+
+ private:
+  const std::shared_ptr<const Route> route_;
+};
+
+TEST(Notify, GoesWhereAQueryOfThatClientGoes) {
+  const auto told = std::make_shared<Told>();
+  const auto inner = route_of({says("query"), told});
+  ListenerRoutes routes;
+  routes.add(Name{}, route_of({std::make_shared<Fork>(route_of({std::make_shared<Fork>(inner)}))}));
+  Client client;
+  const Request request{.qname = "zone.test", .qtype = RRType::SOA, .flags = (4 << 11) | kFlagAA};
+  EXPECT_EQ(unit::decode(client.send(routes, request.wire())).rcode, 0);
+  EXPECT_EQ(told->count, 1);
+  routes = {};
+  routes.add(Name{}, route_of({std::make_shared<Fork>(nullptr)}));
+  EXPECT_EQ(unit::decode(client.send(routes, request.wire())).rcode, 4);
+}
+
 // RFC 1996 sections 3.7 to 3.12.
 TEST(Notify, IsForAStageThatKnowsTheZone) {
   const auto told = std::make_shared<Told>();
