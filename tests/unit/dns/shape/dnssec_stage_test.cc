@@ -433,7 +433,8 @@ TEST_F(DnssecStageTest, OnlyItsOwnProofsAreSigned) {
     }();
     // The next name is the apex: there is nothing else.
     static const Octets nsec = [] {
-      Octets rdata(name("example.test.").view().begin(), name("example.test.").view().end());
+      const Name next = name("example.test.");
+      Octets rdata(next.view().begin(), next.view().end());
       rdata.insert(rdata.end(), {0, 1, 0x40});
       return rdata;
     }();
