@@ -176,7 +176,8 @@ json::value EtcdConnection::call(std::string_view path, std::string_view body) {
     const std::size_t got = read(octets, std::min(end, Clock::now() + kEtcdSilence));
     if (Clock::now() >= end) throw EtcdFailed{words_of(ETIMEDOUT)};
     if (got == 0) {
-      parser.put_eof(error);
+      // It may be what ends the answer; there has to be one.
+      if (parser.got_some()) parser.put_eof(error);
       if (error || !parser.is_done()) throw EtcdFailed{"it closed the connection"};
       break;
     }

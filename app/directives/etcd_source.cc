@@ -94,7 +94,20 @@ struct EtcdSource::State {
   boost::asio::io_context* io = nullptr;
   std::unique_ptr<const zones::SkyDnsTable> waiting;
 
-  // From the thread.
+  // From the thread: the control thread logs it. Once the source is gone, so may be what the log is
+  // written to.
+  static void say(const std::shared_ptr<State>& self, spdlog::level::level_enum level,
+                  std::string text) {
+    const std::lock_guard lock(self->mutex);
+    if (self->io == nullptr) return;
+    boost::asio::post(*self->io, [self, level, text = std::move(text)] {
+      {
+        const std::lock_guard looking(self->mutex);
+        if (self->io == nullptr) return;
+      }
+      self->logger->log(level, "plugin/etcd: {}", text);
+    });
+  }
   static void publish(const std::shared_ptr<State>& self,
                       std::unique_ptr<const zones::SkyDnsTable> table) {
     const std::lock_guard lock(self->mutex);
@@ -177,9 +190,10 @@ class EtcdSource::Reader {
     if (revision_ == 0 || !is_same(connection)) read_all(connection);
     ask_for_leases(connection);
     if (!state_->connected.exchange(true)) {
-      state_->logger->info("plugin/etcd: following {} keys below {} at {}", keys_.size(),
-                           settings_.prefix.empty() ? "/" : settings_.prefix,
-                           settings_.servers[at].host_port());
+      State::say(state_, spdlog::level::info,
+                 fmt::format("following {} keys below {} at {}", keys_.size(),
+                             settings_.prefix.empty() ? "/" : settings_.prefix,
+                             settings_.servers[at].host_port()));
     }
     last_error_.clear();
     const std::string body = R"({"create_request":{)" + range(first_, end_) +
@@ -300,8 +314,9 @@ class EtcdSource::Reader {
       ++state_->unreadable;
       // Whoever may write keys says this.
       constexpr std::size_t kMostShown = 200;
-      state_->logger->warn("plugin/etcd: {}: {}; left out", json_string(key.substr(0, kMostShown)),
-                           registry::printable(problem.substr(0, kMostShown)));
+      State::say(state_, spdlog::level::warn,
+                 fmt::format("{}: {}; left out", json_string(key.substr(0, kMostShown)),
+                             registry::printable(problem.substr(0, kMostShown))));
     }
     Kept& place = keys[std::move(key)];
     const std::size_t before = place.octets;
@@ -363,9 +378,11 @@ class EtcdSource::Reader {
     state_->connected = false;
     if (why == last_error_) return;
     last_error_ = why;
-    state_->logger->warn("plugin/etcd: {}: {}; {}", settings_.servers[at].host_port(), why,
-                         revision_ == 0 && keys_.empty() ? "names are SERVFAIL until it can be read"
-                                                         : "still serving what was read before");
+    State::say(
+        state_, spdlog::level::warn,
+        fmt::format("{}: {}; {}", settings_.servers[at].host_port(), why,
+                    revision_ == 0 && keys_.empty() ? "names are SERVFAIL until it can be read"
+                                                    : "still serving what was read before"));
   }
 
   void sleep(Clock::duration pause) const {
