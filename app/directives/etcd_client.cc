@@ -48,6 +48,21 @@ json::value read_json(std::string_view text) {
                                   otherwise.find("future revision") != std::string::npos};
 }
 
+// Gives the parser what has been read; `left` is what it has not taken.
+void feed(http::response_parser<http::string_body>& parser, std::string& left) {
+  while (!left.empty() && !parser.is_done()) {
+    boost::system::error_code error;
+    const std::size_t taken = parser.put(boost::asio::buffer(left), error);
+    left.erase(0, taken);
+    if (error == http::error::need_more) {
+      if (left.size() > kMaxEtcdResponse) throw EtcdFailed{"its response is too large"};
+      return;
+    }
+    if (error) throw EtcdFailed{"its response is not HTTP: " + error.message()};
+    if (taken == 0) return;
+  }
+}
+
 }  // namespace
 
 EtcdConnection::EtcdConnection(const registry::kubernetes::ApiServer& server, dns::TlsPeer* peer,
@@ -182,16 +197,7 @@ json::value EtcdConnection::call(std::string_view path, std::string_view body) {
       break;
     }
     left_.append(octets.begin(), octets.begin() + got);
-    while (!left_.empty() && !parser.is_done()) {
-      const std::size_t taken = parser.put(boost::asio::buffer(left_), error);
-      left_.erase(0, taken);
-      if (error == http::error::need_more) {
-        error = {};
-        if (left_.size() > kMaxEtcdResponse) throw EtcdFailed{"its response is too large"};
-        break;
-      }
-      if (error) throw EtcdFailed{"its response is not HTTP: " + error.message()};
-    }
+    feed(parser, left_);
   }
   const json::value value = read_json(parser.get().body());
   if (parser.get().result() != http::status::ok) {
@@ -207,7 +213,6 @@ void EtcdConnection::stream(std::string_view path, std::string_view body, Clock:
   http::response_parser<http::string_body> parser;
   parser.eager(true);
   parser.body_limit(boost::none);
-  boost::system::error_code error;
   std::array<std::uint8_t, 16 * 1024> octets;
   const auto first = Clock::now() + kEtcdSilence;  // a watch is confirmed
   bool any = false;
@@ -224,17 +229,7 @@ void EtcdConnection::stream(std::string_view path, std::string_view body, Clock:
     }
     if (got == 0) throw EtcdFailed{"it closed the connection"};
     left_.append(octets.begin(), octets.begin() + got);
-    while (!left_.empty()) {
-      const std::size_t taken = parser.put(boost::asio::buffer(left_), error);
-      left_.erase(0, taken);
-      if (error == http::error::need_more) {
-        error = {};
-        if (left_.size() > kMaxEtcdResponse) throw EtcdFailed{"its response is too large"};
-        break;
-      }
-      if (error) throw EtcdFailed{"its response is not HTTP: " + error.message()};
-      if (taken == 0) break;
-    }
+    feed(parser, left_);
     std::string& lines = parser.get().body();
     std::size_t at = 0;
     for (std::size_t stop = lines.find('\n'); stop != std::string::npos;

@@ -13,6 +13,16 @@
 
 namespace clusterdns::app {
 
+// The companion of that type that the configuration has which is being built; nullptr: there is
+// none.
+template <class Type>
+[[nodiscard]] Type* find_companion(const Environment& environment) {
+  for (const auto& companion : environment.companions) {
+    if (auto* const found = dynamic_cast<Type*>(companion.get())) return found;
+  }
+  return nullptr;
+}
+
 // The companion of that type that the configuration before has and `wanted` takes; nullptr: there
 // is none.
 template <class Type, class Wanted>
@@ -31,9 +41,7 @@ class LastGood final : public Companion {
  public:
   // That of the configuration that is being built; made with what its predecessor had.
   [[nodiscard]] static LastGood& of(Environment& environment) {
-    for (const auto& companion : environment.companions) {
-      if (auto* const found = dynamic_cast<LastGood*>(companion.get())) return *found;
-    }
+    if (auto* const found = find_companion<LastGood>(environment)) return *found;
     auto made = std::make_shared<LastGood>();
     const auto any = [](const LastGood&) { return true; };
     if (const auto before = find_before<LastGood>(environment, any)) made->before_ = before->kept_;

@@ -86,7 +86,8 @@ std::string why_sign(const SignedZone& zone, std::optional<fs::file_time_type> s
   return why_sign(find_signed_soa(head_of(zone.result)), zone.keys, now);
 }
 
-// A file beside another one, which takes its place when it is whole.
+// A file beside another one, which takes its place when it is whole. Not by replace_file(): a zone
+// is written in pieces, and read back before; and its name there is one that `auto` would serve.
 class Beside {
  public:
   explicit Beside(const fs::path& target) : target_(target) {
@@ -300,8 +301,7 @@ struct Reading {
 };
 
 fs::path path_of(const Token& word, const BlockSetup& setup) {
-  fs::path path = expand_path(word.text);
-  return path.is_relative() ? setup.root / path : path;
+  return setup.root / expand_path(word.text);  // an absolute one stays as it is
 }
 
 void add_key(const Token& word, const std::shared_ptr<const dns::SigningKey>& key, Keys& keys) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "app/directives/last_good.h"
 #include "dns/forward/upstream_address.h"
 #include "registry/files/file_watcher.h"
 
@@ -36,9 +37,7 @@ UpstreamFollow::UpstreamFollow(std::shared_ptr<spdlog::logger> logger)
 UpstreamFollow::~UpstreamFollow() { stop(); }
 
 UpstreamFollow& UpstreamFollow::of(Environment& environment) {
-  for (const auto& companion : environment.companions) {
-    if (auto* const found = dynamic_cast<UpstreamFollow*>(companion.get())) return *found;
-  }
+  if (auto* const found = find_companion<UpstreamFollow>(environment)) return *found;
   auto made = std::make_shared<UpstreamFollow>(environment.logger);
   environment.companions.push_back(made);
   return *made;

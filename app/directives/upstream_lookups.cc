@@ -108,9 +108,7 @@ UpstreamLookups::~UpstreamLookups() {
 }
 
 UpstreamLookups& UpstreamLookups::of(Environment& environment) {
-  for (const auto& companion : environment.companions) {
-    if (auto* const found = dynamic_cast<UpstreamLookups*>(companion.get())) return *found;
-  }
+  if (auto* const found = find_companion<UpstreamLookups>(environment)) return *found;
   auto made = std::make_shared<UpstreamLookups>();
   environment.companions.push_back(made);
   return *made;

@@ -169,7 +169,7 @@ dns::PrivateKey read_private_key(std::string_view text, const std::string& path,
 SigningKeyFile read_zone_key(const Token& word, BlockSetup& setup) {
   std::filesystem::path base = expand_path(word.text);
   if (base.extension() == ".key" || base.extension() == ".private") base.replace_extension();
-  if (base.is_relative()) base = setup.root / base;
+  base = setup.root / base;  // an absolute one stays as it is
   const std::string public_path = base.string() + ".key";
   const std::string private_path = base.string() + ".private";
   const PublicKeyText half = read_public_key(read_key_file(public_path, word.at), public_path);

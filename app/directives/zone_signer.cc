@@ -6,7 +6,6 @@
 #include <array>
 #include <charconv>
 #include <ctime>
-#include <map>
 #include <sstream>
 
 #include "dns/shape/rrset_to_sign.h"
@@ -79,23 +78,6 @@ std::vector<std::uint8_t> make_ds(NameView owner, const dns::SigningKey& key) {
   return ds;
 }
 
-// RFC 4034 section 4.1.2; `types` are sorted.
-void put_bitmap(std::span<const RRType> types, std::vector<std::uint8_t>& to) {
-  for (std::size_t i = 0; i < types.size();) {
-    const unsigned window = static_cast<unsigned>(types[i]) >> 8;
-    std::array<std::uint8_t, 32> bits{};
-    std::size_t size = 0;
-    for (; i < types.size() && static_cast<unsigned>(types[i]) >> 8 == window; ++i) {
-      const unsigned low = static_cast<unsigned>(types[i]) & 0xFF;
-      bits[low / 8] = static_cast<std::uint8_t>(bits[low / 8] | 0x80U >> low % 8);
-      size = low / 8 + 1;
-    }
-    to.push_back(static_cast<std::uint8_t>(window));
-    to.push_back(static_cast<std::uint8_t>(size));
-    to.insert(to.end(), bits.begin(), bits.begin() + static_cast<std::ptrdiff_t>(size));
-  }
-}
-
 class Signer {
  public:
   Signer(const zones::ZoneTable& zone, const ZoneSigning& signing,
@@ -147,11 +129,14 @@ class Signer {
   void put_node(const Node& node, bool cut, NameView next) {
     const NameView owner = zone_.name(node);
     const bool apex = &node == &zone_.apex();
-    std::vector<RRType> types{RRType::RRSIG, RRType::NSEC};
+    std::vector<unsigned> types;
+    const auto has = [&types](RRType type) { types.push_back(static_cast<unsigned>(type)); };
+    has(RRType::RRSIG);
+    has(RRType::NSEC);
     const auto put = [&](RRType type, std::uint32_t ttl) {
       // Servers of a delegation, and glue at its name, are not this zone's (RFC 4035 section 2.2).
       put_set(owner, type, ttl, !cut || type == RRType::DS);
-      if (!cut || type == RRType::DS || type == RRType::NS) types.push_back(type);
+      if (!cut || type == RRType::DS || type == RRType::NS) has(type);
     };
     if (apex) {
       std::vector<std::uint8_t> soa;
@@ -179,7 +164,7 @@ class Signer {
     }
     std::ranges::sort(types);
     std::vector<std::uint8_t> nsec(next.begin(), next.end());
-    put_bitmap(types, nsec);
+    dns::put_type_bitmap(types, 0, nsec);
     records_.assign(1, nsec);
     put_set(owner, RRType::NSEC, zone_.negative_ttl(), true);  // RFC 9077
   }

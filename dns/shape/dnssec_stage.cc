@@ -28,24 +28,6 @@ constexpr unsigned kApexTypes[] = {1,  2,  6,  12, 13, 15, 16, 28, 29, 33, 35,  
 // What the parent has at a delegation.
 constexpr unsigned kCutTypes[] = {kNs, 46, 47};
 
-// RFC 4034 section 4.1.2.
-void put_bitmap(std::span<const unsigned> types, RRType without, std::vector<std::uint8_t>& to) {
-  for (unsigned window = 0; window < 2; ++window) {
-    std::array<std::uint8_t, 32> bits{};
-    std::size_t size = 0;
-    for (const unsigned type : types) {
-      if (type >> 8 != window || type == static_cast<unsigned>(without)) continue;
-      const unsigned low = type & 0xFF;
-      bits[low / 8] = static_cast<std::uint8_t>(bits[low / 8] | 0x80U >> low % 8);
-      size = low / 8 + 1;
-    }
-    if (size == 0) continue;
-    to.push_back(static_cast<std::uint8_t>(window));
-    to.push_back(static_cast<std::uint8_t>(size));
-    to.insert(to.end(), bits.begin(), bits.begin() + static_cast<std::ptrdiff_t>(size));
-  }
-}
-
 // The name that comes next (RFC 4471): right behind `name`, or, with `below` false, behind a name
 // that may have others below it. `name` is in lower case.
 void put_next_name(NameView name, bool below, std::vector<std::uint8_t>& to) {
@@ -422,7 +404,7 @@ DnssecStage::Signing DnssecStage::add_nsec(Exchange& exchange, const Subject& su
   const bool always =
       asked == RRType::NSEC || asked == RRType::RRSIG ||
       (apex && (asked == RRType{kNs} || asked == RRType{kSoa} || asked == RRType{kDnskey}));
-  put_bitmap(types, cut || always ? RRType{} : asked, rdata);
+  put_type_bitmap(types, cut || always ? 0 : static_cast<unsigned>(asked), rdata);
   const std::uint8_t* const kept = answer.keep(rdata);
   if (kept == nullptr) return Signing::Done;  // it is overfull
   // Whoever asks for it has it as an answer.

@@ -1,6 +1,9 @@
 #include "dns/shape/rrset_to_sign.h"
 
 #include <algorithm>
+#include <array>
+
+#include "dns/wire/compressed_names.h"
 
 namespace clusterdns::dns {
 namespace {
@@ -11,31 +14,15 @@ std::uint8_t lower(std::uint8_t c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<std::uint8_t>(c + 0x20) : c;
 }
 
-// Where the names of RDATA begin, and how many there are, one behind the other.
-struct Names {
-  std::size_t at = 0;
-  unsigned count = 0;
-};
-Names names_in(RRType type, Octets rdata) noexcept {
+// Where the names of RDATA begin, and how many there are, one behind the other: the types of RFC
+// 4034 section 6.2.
+CompressedNames names_in(RRType type, Octets rdata) noexcept {
   switch (static_cast<unsigned>(type)) {
-    case 2:   // NS
-    case 3:   // MD
-    case 4:   // MF
-    case 5:   // CNAME
-    case 7:   // MB
-    case 8:   // MG
-    case 9:   // MR
-    case 12:  // PTR
-    case 39:  // DNAME
-      return {0, 1};
-    case 6:   // SOA
-    case 14:  // MINFO
-    case 17:  // RP
-      return {0, 2};
-    case 15:  // MX
-    case 18:  // AFSDB
-    case 21:  // RT
-    case 36:  // KX
+    case 39: return {0, 1};  // DNAME
+    case 17: return {0, 2};  // RP
+    case 18:                 // AFSDB
+    case 21:                 // RT
+    case 36:                 // KX
       return {2, 1};
     case 26: return {2, 2};   // PX
     case 33: return {6, 1};   // SRV
@@ -45,7 +32,7 @@ Names names_in(RRType type, Octets rdata) noexcept {
       for (int i = 0; i < 3 && at < rdata.size(); ++i) at += std::size_t{1} + rdata[at];
       return {at, 1};
     }
-    default: return {};
+    default: return compressed_names_of(type);
   }
 }
 
@@ -76,12 +63,31 @@ constexpr std::size_t kAlgorithm = 2;
 
 }  // namespace
 
+void put_type_bitmap(std::span<const unsigned> types, unsigned without,
+                     std::vector<std::uint8_t>& to) {
+  for (std::size_t i = 0; i < types.size();) {
+    const unsigned window = types[i] >> 8;
+    std::array<std::uint8_t, 32> bits{};
+    std::size_t size = 0;
+    for (; i < types.size() && types[i] >> 8 == window; ++i) {
+      if (types[i] == without) continue;
+      const unsigned low = types[i] & 0xFF;
+      bits[low / 8] = static_cast<std::uint8_t>(bits[low / 8] | 0x80U >> low % 8);
+      size = low / 8 + 1;
+    }
+    if (size == 0) continue;
+    to.push_back(static_cast<std::uint8_t>(window));
+    to.push_back(static_cast<std::uint8_t>(size));
+    to.insert(to.end(), bits.begin(), bits.begin() + static_cast<std::ptrdiff_t>(size));
+  }
+}
+
 void put_canonical_rdata(RRType type, Octets rdata, std::vector<std::uint8_t>& to) {
   const std::size_t begin = to.size();
   to.insert(to.end(), rdata.begin(), rdata.end());
-  Names names = names_in(type, rdata);
+  CompressedNames names = names_in(type, rdata);
   // Length octets are below 'A'.
-  for (std::size_t at = begin + names.at; names.count != 0 && at < to.size(); ++at) {
+  for (std::size_t at = begin + names.before; names.count != 0 && at < to.size(); ++at) {
     std::size_t left = to[at];
     if (left == 0) {
       --names.count;

@@ -16,6 +16,11 @@ namespace clusterdns::dns {
 void put_canonical_rdata(RRType type, std::span<const std::uint8_t> rdata,
                          std::vector<std::uint8_t>& to);
 
+// The types that an NSEC record says a name has (RFC 4034 section 4.1.2). `types`: numbers in
+// ascending order; `without`: which of them is left out, 0: none.
+void put_type_bitmap(std::span<const unsigned> types, unsigned without,
+                     std::vector<std::uint8_t>& to);
+
 // One RRset, to be signed by several keys. Made once and used again: its memory stays.
 class RRsetToSign {
  public:

@@ -29,15 +29,6 @@ secure() {
     +tls-hostname=dns.test "$@"
 }
 plain() { limited kdig +timeout="$LIMIT" +retry=0 "@127.0.0.1" -p "$DNS_PORT" "$@"; }
-# eventually WHAT COMMAND…: within a minute.
-eventually() {
-  local what=$1 deadline=$((SECONDS + 60))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || break
-  done
-  holds "$what" "$@"
-}
 
 authority ca
 authority other

@@ -19,6 +19,7 @@ SERVER_PIDS=()
 # A command to run the server under, such as `ip netns exec NAME`.
 SERVER_PREFIX=()
 NS=
+HTTP=
 # Run at the end, for what a test set up itself.
 on_exit() { :; }
 
@@ -93,6 +94,36 @@ leave_namespace() {
 # limited COMMAND…: with the time limit.
 limited() { timeout "$LIMIT" "$@"; }
 
+# on_machine COMMAND…: in the namespace, with $WORK/lib as /var/lib: a machine of its own.
+# shellcheck disable=SC2016 # the inner shell's words
+on_machine() {
+  limited ip netns exec "$NS" sh -c 'mount --bind "$1" /var/lib && shift && exec "$@"' sh \
+    "$WORK/lib" "$@"
+}
+
+# serve_http ADDRESS…: an HTTP server on port 80 of these addresses, in the namespace, that says
+# which host it was asked for, and where. Ended at the end.
+serve_http() {
+  mkfifo "$WORK/http"
+  ip netns exec "$NS" python3 - "$WORK/http" "$@" <<'PY' &
+import http.server, sys, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"{self.headers['Host']} at {self.server.server_address[0]}\n".encode())
+    def log_message(self, *_):
+        pass
+servers = [http.server.ThreadingHTTPServer((address, 80), Handler) for address in sys.argv[2:]]
+open(sys.argv[1], "w").close()
+for server in servers[1:]:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+servers[0].serve_forever()
+PY
+  HTTP=$!
+  cat "$WORK/http"
+}
+
 # same WHAT EXPECTED ACTUAL
 same() {
   if [ "$2" == "$3" ]; then
@@ -121,6 +152,16 @@ holds() {
   local what=$1
   shift
   same "$what" yes "$("$@" >/dev/null && echo yes || echo no)"
+}
+
+# eventually WHAT COMMAND…: within a minute.
+eventually() {
+  local what=$1 deadline=$((SECONDS + 60))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $deadline ] || break
+  done
+  holds "$what" "$@"
 }
 
 # contains WHAT PART TEXT
@@ -154,6 +195,7 @@ finish() {
     fi
   done
   on_exit
+  [ -z "$HTTP" ] || kill "$HTTP" 2>/dev/null
   leave_namespace
   rm -rf "$WORK"
   [ $code -eq 77 ] && exit 77

@@ -19,11 +19,6 @@ status: {loadBalancer: {ingress: [{ip: 203.0.113.50}]}}
 YAML
 start_server 127.0.0.1:53 --manifests "$WORK/manifests" --no-forward
 
-# shellcheck disable=SC2016 # the inner shell's words
-on_machine() {
-  limited ip netns exec "$NS" sh -c 'mount --bind "$1" /var/lib && shift && exec "$@"' sh \
-    "$WORK/lib" "$@"
-}
 clusterdns() { on_machine "$CLUSTERDNS_BINARY" "$@" </dev/null 2>&1; }
 address() { on_machine getent ahostsv4 shop.example.com | awk '$2 == "STREAM" {print $1}'; }
 # The codes of what is not well. Browsers are those of the people of this machine.

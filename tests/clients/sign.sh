@@ -49,15 +49,6 @@ SIGNED=$WORK/out/db.example.test.signed
 ask() {
   limited delv -a "$WORK/anchor" +root=example.test @127.0.0.1 -p "${LISTEN_PORT[udp]}" "$@" 2>&1
 }
-# eventually WHAT COMMAND…: within a minute.
-eventually() {
-  local what=$1 deadline=$((SECONDS + 60))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $deadline ] || break
-  done
-  holds "$what" "$@"
-}
 believes() { ask "$@" | grep -q "fully validated"; }
 
 eventually "it is signed, and served" believes mail.example.test

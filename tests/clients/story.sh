@@ -19,11 +19,6 @@ done
 machine() {
   (cd "$1" && find . -printf '%p %y %m %U %G %l\n' | sort && find . -type f -exec sha256sum {} + | sort)
 }
-# shellcheck disable=SC2016 # the inner shell's words
-on_machine() {
-  limited ip netns exec "$NS" sh -c 'mount --bind "$1" /var/lib && shift && exec "$@"' sh \
-    "$WORK/lib" "$@"
-}
 clusterdns() { on_machine "$CLUSTERDNS_BINARY" "$@" </dev/null 2>&1; }
 fetch() { on_machine curl --silent --show-error --max-time "$LIMIT" "$@" 2>&1; }
 
@@ -74,25 +69,7 @@ YAML
 }
 routes shop.example.com 203.0.113.50
 
-# What runs behind the gateway's addresses.
-mkfifo "$WORK/ready"
-ip netns exec "$NS" python3 - "$WORK/ready" <<'PY' &
-import http.server, sys, threading
-class Gateway(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(f"{self.headers['Host']} at {self.server.server_address[0]}\n".encode())
-    def log_message(self, *_):
-        pass
-servers = [http.server.ThreadingHTTPServer((a, 80), Gateway) for a in ("203.0.113.50", "203.0.113.51")]
-open(sys.argv[1], "w").close()
-threading.Thread(target=servers[0].serve_forever, daemon=True).start()
-servers[1].serve_forever()
-PY
-GATEWAY=$!
-on_exit() { kill "$GATEWAY" 2>/dev/null; }
-cat "$WORK/ready"
+serve_http 203.0.113.50 203.0.113.51
 
 BEFORE=$(machine "$ETC"; machine "$WORK/lib")
 # Port 53, as where no nftables are; upstreams are those that resolv.conf names.

@@ -40,12 +40,9 @@ constexpr std::int64_t kDefaultWeight = 100;
 constexpr std::int64_t kMostWeight = std::int64_t{1} << 31;
 
 Name in_lower_case(NameView name) {
-  std::array<std::uint8_t, dns::kMaxNameSize> octets;
-  std::transform(name.begin(), name.end(), octets.begin(), [](std::uint8_t c) {
-    // No length is a letter.
-    return c >= 'A' && c <= 'Z' ? static_cast<std::uint8_t>(c + 32) : c;
-  });
-  return Name(NameView(octets.data(), name.size()));
+  Name lower(name);
+  lower.make_lower();
+  return lower;
 }
 
 std::optional<Name> below(std::string_view labels, NameView zone) {
